@@ -1,0 +1,53 @@
+// What a Hugging Face config.json says about a BERT, checked.
+//
+// A plain struct; every size is positive and in bounds, so the engine does not
+// check again.
+
+#ifndef TERN_MODEL_CONFIG_H_
+#define TERN_MODEL_CONFIG_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "kernels/row_ops.h"
+
+namespace tern {
+
+enum class Task {
+  kSingleLabel,        // BertForSequenceClassification, softmax
+  kMultiLabel,         // the same with problem_type multi_label_classification,
+                       // sigmoid
+  kRegression,         // the same with problem_type regression, or one label
+  kQuestionAnswering,  // BertForQuestionAnswering
+};
+
+struct BertConfig {
+  Task task = Task::kSingleLabel;
+  int layers = 0;
+  int hidden_size = 0;
+  int heads = 0;
+  int intermediate_size = 0;
+  int vocabulary_size = 0;
+  int max_positions = 0;  // longest sequence, in tokens
+  int type_vocabulary_size = 0;
+  float layer_norm_epsilon = 1e-12f;
+  Activation activation = Activation::kGelu;
+  bool ternary = false;  // quantization_config.quant_method is "tern"
+  std::vector<std::string> labels;  // id2label in order; classifiers only
+
+  int head_dim() const { return hidden_size / heads; }
+  // Logits per sequence (classifiers) or per token (question answering: 2).
+  int outputs() const;
+};
+
+// Reads `<folder>/config.json`.
+// Errors: NOT_FOUND without the file; INVALID_ARGUMENT naming the key, what was
+// expected and what was found: another model_type or architecture, a missing or
+// non-positive size, hidden_size not divisible by heads, relative position
+// embeddings, an unknown activation, id2label with gaps.
+absl::StatusOr<BertConfig> LoadConfig(const std::string& folder);
+
+}  // namespace tern
+
+#endif  // TERN_MODEL_CONFIG_H_

@@ -1,0 +1,91 @@
+// The safetensors file format: names, types, shapes and bytes.
+//
+// 8 bytes of header length, a JSON header, then the tensors' bytes
+// (https://github.com/huggingface/safetensors). Reading maps the file and
+// checks all of it against hostile input before anyone sees a tensor; writing
+// is atomic (a temporary file, then rename).
+//
+// Thread-safe: constant after Open.
+
+#ifndef TERN_MODEL_SAFETENSORS_H_
+#define TERN_MODEL_SAFETENSORS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+namespace tern {
+
+enum class DType { kF32, kF16, kBF16, kI64, kI32, kU8, kI8, kBool, kF64, kI16 };
+
+size_t DTypeBytes(DType dtype);
+const char* DTypeName(DType dtype);  // as the format spells it: "F32"
+
+// Views the mapped file.
+struct Tensor {
+  DType dtype = DType::kF32;
+  std::vector<int64_t> shape;
+  absl::Span<const uint8_t> bytes;
+
+  int64_t size() const;             // number of elements
+  std::string ShapeString() const;  // "[3072, 768]"
+};
+
+class Safetensors {
+ public:
+  // Errors: NOT_FOUND; INVALID_ARGUMENT naming file and tensor for a truncated
+  // file, a header over 100 MB or past the end, malformed JSON, an unknown
+  // dtype, a shape that disagrees with the byte range, overlapping ranges or
+  // gaps.
+  static absl::StatusOr<std::unique_ptr<Safetensors>> Open(
+      const std::string& path);
+  ~Safetensors();
+
+  const std::map<std::string, Tensor>& tensors() const { return tensors_; }
+  const std::map<std::string, std::string>& metadata() const {
+    return metadata_;
+  }
+  const std::string& path() const { return path_; }
+  int64_t file_bytes() const { return file_bytes_; }
+
+  // The tensor, which must have this shape and any of F32, F16 and BF16, as
+  // floats. Errors: NOT_FOUND, or INVALID_ARGUMENT with what was expected and
+  // found, or for a NaN or infinity, with its index.
+  absl::StatusOr<std::vector<float>> ReadFloats(
+      absl::string_view name, absl::Span<const int64_t> shape) const;
+
+  // The bytes of a U8 tensor of this shape.
+  absl::StatusOr<absl::Span<const uint8_t>> ReadBytes(
+      absl::string_view name, absl::Span<const int64_t> shape) const;
+
+  bool Has(absl::string_view name) const;
+
+  // Checks every tensor against the SHA-256 that the metadata holds for it
+  // (key "sha256:<name>", hex). Errors: DATA_LOSS naming the tensor;
+  // NOT_FOUND where the file has no checksums.
+  absl::Status VerifyChecksums() const;
+
+ private:
+  Safetensors() = default;
+  std::string path_;
+  int64_t file_bytes_ = 0;
+  const uint8_t* mapping_ = nullptr;
+  std::map<std::string, Tensor> tensors_;
+  std::map<std::string, std::string> metadata_;
+};
+
+// Writes tensors in name order, with a checksum of each in the metadata.
+absl::Status WriteSafetensors(const std::string& path,
+                              const std::map<std::string, Tensor>& tensors,
+                              std::map<std::string, std::string> metadata);
+
+}  // namespace tern
+
+#endif  // TERN_MODEL_SAFETENSORS_H_
