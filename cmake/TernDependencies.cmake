@@ -9,7 +9,15 @@ find_package(nlohmann_json REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(spdlog REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core pull)
-find_package(dnnl CONFIG REQUIRED)
+
+# oneDNN without its own config: Debian's wants OpenCL's headers, which a CPU
+# build does not use.
+find_path(ONEDNN_INCLUDE_DIR dnnl.hpp REQUIRED)
+find_library(ONEDNN_LIBRARY dnnl REQUIRED)
+add_library(oneDNN::oneDNN INTERFACE IMPORTED)
+target_include_directories(oneDNN::oneDNN INTERFACE ${ONEDNN_INCLUDE_DIR})
+target_link_libraries(oneDNN::oneDNN INTERFACE ${ONEDNN_LIBRARY})
+
 if(TERN_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)
