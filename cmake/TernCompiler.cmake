@@ -16,6 +16,9 @@ if(TERN_SANITIZE)
   add_link_options(-fsanitize=${TERN_SANITIZE})
 endif()
 
+# The programs lie together: build/<preset>/bin/{tern,tern-server,tern-model}.
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
 include_directories(${CMAKE_SOURCE_DIR})
 
 find_program(CCACHE ccache)
