@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -47,6 +48,7 @@ class Safetensors {
   static absl::StatusOr<std::unique_ptr<Safetensors>> Open(
       const std::string& path);
   ~Safetensors();
+  Safetensors(const Safetensors&) = delete;
 
   const std::map<std::string, Tensor>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const {
@@ -74,6 +76,10 @@ class Safetensors {
 
  private:
   Safetensors() = default;
+  absl::Status Parse();
+  absl::StatusOr<const Tensor*> Find(absl::string_view name,
+                                     absl::Span<const int64_t> shape) const;
+
   std::string path_;
   int64_t file_bytes_ = 0;
   const uint8_t* mapping_ = nullptr;
@@ -81,10 +87,19 @@ class Safetensors {
   std::map<std::string, std::string> metadata_;
 };
 
-// Writes tensors in name order, with a checksum of each in the metadata.
+// Writes tensors, widest dtype first and then by name, so that each is aligned;
+// with a checksum of each in the metadata. The same tensors give the same file,
+// byte for byte.
+// Errors: what errno says, naming the file, which then is as it was before.
 absl::Status WriteSafetensors(const std::string& path,
                               const std::map<std::string, Tensor>& tensors,
                               std::map<std::string, std::string> metadata);
+
+// Writes the pieces, one after the other, to a temporary file beside `path`,
+// then renames it to `path`: a reader sees the old file or the whole new one.
+absl::Status WriteFileAtomically(
+    const std::string& path,
+    absl::Span<const absl::Span<const uint8_t>> pieces);
 
 }  // namespace tern
 

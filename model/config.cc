@@ -1,0 +1,238 @@
+#include "model/config.h"
+
+#include <cmath>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "model/json_file.h"
+
+namespace tern {
+namespace {
+
+using nlohmann::json;
+
+// Bounds far above any BERT, which keep products of sizes in 64 bits and k
+// within what integer sums take (kernels/variant.h).
+constexpr int kMaxLayers = 1024;
+constexpr int kMaxWidth = 1 << 18;
+constexpr int kMaxVocabulary = 1 << 24;
+constexpr int kMaxPositions = 1 << 16;
+constexpr int kMaxTypes = 1 << 10;
+constexpr int kMaxLabels = 1 << 16;
+
+std::string Text(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace)
+      .substr(0, 100);
+}
+
+absl::Status Bad(absl::string_view key, absl::string_view expected,
+                 absl::string_view found) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", key, "': expected ", expected, ", found ", found));
+}
+
+// The value of `key`, or null where it is missing: Hugging Face writes null for
+// what is not set.
+const json& Get(const json& config, const char* key) {
+  static const json& null = *new json();
+  const auto found = config.find(key);
+  return found == config.end() ? null : *found;
+}
+
+absl::Status ReadSize(const json& config, const char* key, int max, int& size) {
+  const json& value = Get(config, key);
+  if (!value.is_number_unsigned() || value.get<uint64_t>() < 1 ||
+      value.get<uint64_t>() > static_cast<uint64_t>(max)) {
+    return Bad(key, absl::StrCat("an integer from 1 to ", max), Text(value));
+  }
+  size = value.get<int>();
+  return absl::OkStatus();
+}
+
+absl::Status ReadSizes(const json& config, BertConfig& bert) {
+  absl::Status status;
+  status.Update(ReadSize(config, "num_hidden_layers", kMaxLayers, bert.layers));
+  status.Update(ReadSize(config, "hidden_size", kMaxWidth, bert.hidden_size));
+  status.Update(ReadSize(config, "num_attention_heads", kMaxWidth, bert.heads));
+  status.Update(
+      ReadSize(config, "intermediate_size", kMaxWidth, bert.intermediate_size));
+  status.Update(
+      ReadSize(config, "vocab_size", kMaxVocabulary, bert.vocabulary_size));
+  status.Update(ReadSize(config, "max_position_embeddings", kMaxPositions,
+                         bert.max_positions));
+  status.Update(ReadSize(config, "type_vocab_size", kMaxTypes,
+                         bert.type_vocabulary_size));
+  if (!status.ok()) return status;
+  if (bert.hidden_size % bert.heads != 0) {
+    return Bad("hidden_size",
+               absl::StrCat("a multiple of num_attention_heads, ", bert.heads),
+               absl::StrCat(bert.hidden_size));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadActivation(const json& config, BertConfig& bert) {
+  const json& value = Get(config, "hidden_act");
+  if (value.is_null() || value == "gelu") {
+    bert.activation = Activation::kGelu;
+  } else if (value == "gelu_new" || value == "gelu_pytorch_tanh") {
+    bert.activation = Activation::kGeluTanh;
+  } else if (value == "relu") {
+    bert.activation = Activation::kRelu;
+  } else {
+    return Bad("hidden_act", "gelu, gelu_new, gelu_pytorch_tanh or relu",
+               Text(value));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadLayerNormEpsilon(const json& config, BertConfig& bert) {
+  const json& value = Get(config, "layer_norm_eps");
+  if (value.is_null()) return absl::OkStatus();
+  if (!value.is_number() || !(value.get<double>() > 0) ||
+      !(value.get<double>() < 1)) {
+    return Bad("layer_norm_eps", "a number between 0 and 1", Text(value));
+  }
+  bert.layer_norm_epsilon = value.get<float>();
+  return absl::OkStatus();
+}
+
+// Refuses what would change the computation in ways that Tern does not know.
+absl::Status RefuseUnknownKinds(const json& config) {
+  const json& type = Get(config, "model_type");
+  if (!type.is_null() && type != "bert") {
+    return Bad("model_type", "\"bert\"", Text(type));
+  }
+  const json& positions = Get(config, "position_embedding_type");
+  if (!positions.is_null() && positions != "absolute") {
+    return Bad("position_embedding_type", "\"absolute\"", Text(positions));
+  }
+  for (const char* key : {"is_decoder", "add_cross_attention"}) {
+    const json& value = Get(config, key);
+    if (!value.is_null() && value != false) {
+      return Bad(key, "false: Tern runs encoders", Text(value));
+    }
+  }
+  const json& pruned = Get(config, "pruned_heads");
+  if (!pruned.is_null() && !pruned.empty()) {
+    return Bad("pruned_heads", "none", Text(pruned));
+  }
+  return absl::OkStatus();
+}
+
+// The labels, in order. Hugging Face leaves out id2label where it is the
+// default: LABEL_0, LABEL_1.
+absl::StatusOr<std::vector<std::string>> ReadLabels(const json& config) {
+  std::vector<std::string> labels;
+  const json& id2label = Get(config, "id2label");
+  if (id2label.is_null()) {
+    int count = 2;
+    if (!Get(config, "num_labels").is_null()) {
+      absl::Status read = ReadSize(config, "num_labels", kMaxLabels, count);
+      if (!read.ok()) return read;
+    }
+    for (int i = 0; i < count; ++i) labels.push_back(absl::StrCat("LABEL_", i));
+    return labels;
+  }
+  if (!id2label.is_object() || id2label.empty() ||
+      id2label.size() > kMaxLabels) {
+    return Bad("id2label", "an object with a name for each label",
+               Text(id2label));
+  }
+  for (size_t i = 0; i < id2label.size(); ++i) {
+    const json& label = Get(id2label, absl::StrCat(i).c_str());
+    if (!label.is_string()) {
+      return Bad("id2label",
+                 absl::StrCat("a string for each of \"0\" to \"",
+                              id2label.size() - 1, "\""),
+                 absl::StrCat(Text(label), " for \"", i, "\""));
+    }
+    labels.push_back(label.get<std::string>());
+  }
+  return labels;
+}
+
+absl::Status ReadProblemType(const json& config, BertConfig& bert) {
+  const json& problem = Get(config, "problem_type");
+  if (problem.is_null()) {
+    bert.task =
+        bert.labels.size() == 1 ? Task::kRegression : Task::kSingleLabel;
+  } else if (problem == "single_label_classification") {
+    bert.task = Task::kSingleLabel;
+  } else if (problem == "multi_label_classification") {
+    bert.task = Task::kMultiLabel;
+  } else if (problem == "regression") {
+    bert.task = Task::kRegression;
+  } else {
+    return Bad("problem_type",
+               "single_label_classification, multi_label_classification or "
+               "regression",
+               Text(problem));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadTask(const json& config, BertConfig& bert) {
+  absl::StatusOr<std::vector<std::string>> labels = ReadLabels(config);
+  if (!labels.ok()) return labels.status();
+  const json& architectures = Get(config, "architectures");
+  if (architectures == json::array({"BertForQuestionAnswering"})) {
+    bert.task = Task::kQuestionAnswering;
+    if (labels->size() == 2) return absl::OkStatus();
+    return Bad("id2label", "2 outputs for question answering (start, end)",
+               absl::StrCat(labels->size()));
+  }
+  if (architectures == json::array({"BertForSequenceClassification"})) {
+    bert.labels = *std::move(labels);
+    return ReadProblemType(config, bert);
+  }
+  return Bad("architectures",
+             "[\"BertForSequenceClassification\"] or "
+             "[\"BertForQuestionAnswering\"]",
+             Text(architectures));
+}
+
+absl::Status ReadQuantization(const json& config, BertConfig& bert) {
+  const json& quantization = Get(config, "quantization_config");
+  if (quantization.is_null()) return absl::OkStatus();
+  if (!quantization.is_object() ||
+      Get(quantization, "quant_method") != "tern") {
+    return Bad("quantization_config", "quant_method \"tern\"",
+               Text(quantization));
+  }
+  if (Get(quantization, "version") != 1 || Get(quantization, "bits") != 2) {
+    return Bad("quantization_config", "version 1 with 2 bits",
+               Text(quantization));
+  }
+  bert.ternary = true;
+  return absl::OkStatus();
+}
+
+absl::Status Read(const json& config, BertConfig& bert) {
+  absl::Status status = RefuseUnknownKinds(config);
+  if (status.ok()) status = ReadSizes(config, bert);
+  if (status.ok()) status = ReadActivation(config, bert);
+  if (status.ok()) status = ReadLayerNormEpsilon(config, bert);
+  if (status.ok()) status = ReadTask(config, bert);
+  if (status.ok()) status = ReadQuantization(config, bert);
+  return status;
+}
+
+}  // namespace
+
+int BertConfig::outputs() const {
+  return task == Task::kQuestionAnswering ? 2 : static_cast<int>(labels.size());
+}
+
+absl::StatusOr<BertConfig> LoadConfig(const std::string& folder) {
+  const std::string path = absl::StrCat(folder, "/config.json");
+  absl::StatusOr<json> config = ReadJsonObjectFile(path);
+  if (!config.ok()) return config.status();
+  BertConfig bert;
+  if (absl::Status read = Read(*config, bert); !read.ok()) {
+    return absl::Status(read.code(), absl::StrCat(path, ": ", read.message()));
+  }
+  return bert;
+}
+
+}  // namespace tern

@@ -1,0 +1,124 @@
+#include "model/json_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <set>
+#include <vector>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace tern {
+namespace {
+
+constexpr int kMaxLevels = 16;
+constexpr int64_t kMaxConfigBytes = int64_t{16} << 20;
+
+// Looks at the whole text before anything is built from it: nlohmann's own
+// parser keeps the last of two equal keys and takes any number of levels.
+class JsonCheck : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  const std::string& problem() const { return problem_; }
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+
+  bool start_object(std::size_t) override { return Enter(); }
+  bool end_object() override { return Leave(); }
+  bool start_array(std::size_t) override { return Enter(); }
+  bool end_array() override { return Leave(); }
+
+  bool key(string_t& name) override {
+    if (keys_.back().insert(name).second) return true;
+    problem_ = absl::StrCat("key '", name, "' stands twice");
+    return false;
+  }
+
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::detail::exception&) override {
+    problem_ = absl::StrCat("not valid JSON at byte ", position);
+    return false;
+  }
+
+ private:
+  bool Enter() {
+    keys_.emplace_back();
+    if (keys_.size() <= kMaxLevels) return true;
+    problem_ = absl::StrCat("more than ", kMaxLevels, " levels of JSON");
+    return false;
+  }
+  bool Leave() {
+    keys_.pop_back();
+    return true;
+  }
+
+  std::vector<std::set<std::string>> keys_;  // one set per open level
+  std::string problem_;
+};
+
+}  // namespace
+
+absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view text,
+                                               absl::string_view what) {
+  JsonCheck check;
+  if (!nlohmann::json::sax_parse(text.begin(), text.end(), &check)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, ": ", check.problem()));
+  }
+  nlohmann::json json = nlohmann::json::parse(text.begin(), text.end(),
+                                              /*cb=*/nullptr,
+                                              /*allow_exceptions=*/false);
+  if (!json.is_object()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        what, ": expected a JSON object, found ", json.type_name()));
+  }
+  return json;
+}
+
+absl::StatusOr<std::string> ReadSmallFile(const std::string& path,
+                                          int64_t max_bytes) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("open ", path));
+  const absl::Cleanup close_file = [fd] { close(fd); };
+  struct stat info;
+  if (fstat(fd, &info) != 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("stat ", path));
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": expected a regular file"));
+  }
+  if (info.st_size > max_bytes) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": expected at most ",
+                                                   max_bytes, " bytes, found ",
+                                                   info.st_size));
+  }
+  std::string text(info.st_size, '\0');
+  size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t got = read(fd, text.data() + done, text.size() - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return absl::ErrnoToStatus(errno, absl::StrCat("read ", path));
+    if (got == 0) break;
+    done += got;
+  }
+  text.resize(done);
+  return text;
+}
+
+absl::StatusOr<nlohmann::json> ReadJsonObjectFile(const std::string& path) {
+  absl::StatusOr<std::string> text = ReadSmallFile(path, kMaxConfigBytes);
+  if (!text.ok()) return text.status();
+  return ParseJsonObject(*text, path);
+}
+
+}  // namespace tern
