@@ -1,9 +1,10 @@
 // The threads that share one Forward pass.
 //
-// A team belongs to one worker. The worker's own thread leads; up to
-// `max_threads - 1` helpers sleep until a pass begins, then take tasks from the
-// leader's loops until it ends. How tasks fall to threads never changes a
-// result: each task writes its own part.
+// A team belongs to one worker. The worker's own thread leads; helpers sleep
+// until it assembles them for a pass, then take tasks from its loops until it
+// dismisses them. A helper that the operating system has not woken yet is not
+// waited for: its tasks go to those that are awake. How tasks fall to threads
+// never changes a result, since each task writes its own part.
 //
 // One thread: only the leader calls.
 
@@ -11,53 +12,67 @@
 #define TERN_MODEL_THREAD_TEAM_H_
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <mutex>
 #include <thread>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
-#include "absl/synchronization/mutex.h"
 
 namespace tern {
 
 class ThreadTeam {
  public:
+  using Task = absl::FunctionRef<void(int index, int thread)>;
+
   // `max_threads` >= 1 counts the leader.
   explicit ThreadTeam(int max_threads);
   ~ThreadTeam();
   ThreadTeam(const ThreadTeam&) = delete;
+  ThreadTeam& operator=(const ThreadTeam&) = delete;
+
+  // Wakes helpers so that `threads` in all, the leader included, share the
+  // loops that follow; at most max_threads(). Dismiss() sends them to sleep
+  // again.
+  void Assemble(int threads);
+  void Dismiss() { Assemble(1); }
 
   int max_threads() const { return static_cast<int>(helpers_.size()) + 1; }
+  int threads() const { return threads_; }
 
-  // Wakes `threads - 1` helpers for the loops that follow; Dismiss() sends them
-  // to sleep again. Without Assemble, loops run on the leader alone.
-  void Assemble(int threads);
-  void Dismiss();
-  int threads() const { return assembled_ + 1; }
-
-  // Runs task(index, thread) for index in [0, tasks), each once, and returns
-  // when all are done. `thread` is in [0, threads()), for scratch memory.
-  void For(int tasks, absl::FunctionRef<void(int index, int thread)> task);
+  // Runs task(index, thread) once for each index in [0, tasks), and returns
+  // when all are done. `thread` is in [0, max_threads()) and differs between
+  // tasks that run at the same time.
+  void For(int tasks, Task task);
 
  private:
+  // The current loop in one word, so that claiming a task is one atomic step:
+  // how many tasks it has (upper half) and how many are taken (lower half).
+  static constexpr int kTasksShift = 32;
+  static int Tasks(uint64_t loop) {
+    return static_cast<int>(loop >> kTasksShift);
+  }
+  static int Taken(uint64_t loop) {
+    return static_cast<int>(loop & 0xffffffff);
+  }
+
   void Help(int thread);
+  void TakeTasks(int thread);
 
-  std::vector<std::thread> helpers_;
-  int assembled_ = 0;  // helpers awake
+  int threads_ = 1;
+  const Task* task_ = nullptr;  // published by `loop_`
+  std::atomic<uint64_t> loop_{0};
+  std::atomic<int> done_{0};
 
-  // Sleep between passes.
-  absl::Mutex mutex_;
-  int wanted_ ABSL_GUARDED_BY(mutex_) = 0;  // helpers that should be awake
+  std::atomic<int> awake_{1};  // threads below this number take tasks
+  // std::mutex rather than absl::Mutex: ThreadSanitizer sees it, while Debian's
+  // Abseil is not instrumented.
+  std::mutex mutex_;
+  std::condition_variable called_;  // awake_ or stopping_ changed
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-
-  // The current loop. `generation_` is bumped when the rest is set.
-  using Task = absl::FunctionRef<void(int, int)>;
-  const Task* task_ = nullptr;
-  int tasks_ = 0;
-  std::atomic<uint32_t> generation_{0};
-  std::atomic<int> next_{0};
-  std::atomic<int> busy_{0};  // helpers that have not left the current loop
-  std::atomic<bool> dismissed_{true};
+  std::vector<std::thread> helpers_;
 };
 
 }  // namespace tern

@@ -1,10 +1,16 @@
-// The memory of one Forward pass, allocated once when a worker starts.
+// The memory of one Forward pass, allocated when a worker meets a model.
 //
-// One thread.
+// What lives as long as a layer has a row per token of the batch. What lives
+// only while some rows pass through a feed-forward block has a row per tile:
+// each thread takes a tile through, so that a batch of thousands of tokens
+// still works in the caches.
+//
+// One thread: one Forward pass at a time.
 
 #ifndef TERN_MODEL_WORKSPACE_H_
 #define TERN_MODEL_WORKSPACE_H_
 
+#include <cstdint>
 #include <vector>
 
 #include "kernels/aligned_buffer.h"
@@ -13,37 +19,48 @@
 
 namespace tern {
 
+// Most rows that one thread takes through the layers at a time. 64 rows of
+// BERT-base's widest layer are 0.8 MB, the second-level cache of a server core.
+inline constexpr int kTileRows = 64;
+
+// Scratch for rows on their way through a layer. Views the Workspace.
+struct TileScratch {
+  float* dense = nullptr;                // [rows, hidden]
+  float* intermediate = nullptr;         // [rows, intermediate]
+  QuantizedRows quantized;               // [rows, hidden]
+  QuantizedRows quantized_intermediate;  // [rows, intermediate]
+};
+
 class Workspace {
  public:
-  // For batches of up to `max_tokens` tokens (at least the longest sequence of
-  // any model that will use it), on up to `threads` threads.
-  Workspace(int max_tokens, int threads);
+  // For batches of up to `max_tokens` tokens on up to `max_threads` threads.
+  Workspace(int max_tokens, int max_threads);
 
-  // Makes room for `config`'s widths. Call when a worker first meets a model,
-  // so that no pass allocates.
+  // Makes room for a model. Call it when a worker starts or first meets the
+  // model: no pass allocates.
   void Reserve(const BertConfig& config);
 
   int max_tokens() const { return max_tokens_; }
+  int max_threads() const { return max_threads_; }
 
-  // What layers.cc works in; [tokens, ...] row-major without padding rows.
   float* hidden() { return hidden_.data(); }    // [tokens, hidden]
   float* qkv() { return qkv_.data(); }          // [tokens, 3 hidden]
   float* context() { return context_.data(); }  // [tokens, hidden]
-  float* intermediate() {
-    return intermediate_.data();
-  }  // [tokens, intermediate]
-  float* logits() { return logits_.data(); }
-  QuantizedRows QuantizedHidden(int rows, int k);  // inputs of hidden width
-  QuantizedRows QuantizedIntermediate(int rows,
-                                      int k);  // inputs of the output layer
-  uint8_t* AttentionScratch(int thread);
+  float* logits() { return logits_.data(); }  // [sequences or tokens, outputs]
+
+  // Scratch of the rows from `first_row` on, less than max_threads() *
+  // kTileRows in all.
+  TileScratch Tile(int first_row, const BertConfig& config);
+  uint8_t* attention_scratch(int thread);
 
  private:
-  int max_tokens_;
-  int threads_;
-  AlignedBuffer<float> hidden_, qkv_, context_, intermediate_, logits_;
-  AlignedBuffer<uint8_t> quantized_hidden_, quantized_intermediate_, attention_;
-  std::vector<RowScale> hidden_scales_, intermediate_scales_;
+  const int max_tokens_;
+  const int max_threads_;
+  AlignedBuffer<float> hidden_, qkv_, context_, logits_;
+  AlignedBuffer<float> dense_, intermediate_;
+  AlignedBuffer<uint8_t> quantized_, quantized_intermediate_;
+  std::vector<RowScale> scales_, intermediate_scales_;
+  AlignedBuffer<uint8_t> attention_;
   size_t attention_bytes_ = 0;  // per thread
 };
 
