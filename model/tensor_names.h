@@ -1,0 +1,56 @@
+// The tensors of a BERT: their names, shapes and how a ternary folder stores
+// them. Loader, exporter and `tern-model` all read this one list.
+//
+// Names are those of Hugging Face's current BERT classes
+// ("bert.encoder.layer.0.attention.self.query.weight").
+//
+// Thread-safe: pure functions.
+
+#ifndef TERN_MODEL_TENSOR_NAMES_H_
+#define TERN_MODEL_TENSOR_NAMES_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "model/config.h"
+#include "model/safetensors.h"
+
+namespace tern {
+
+// How a ternary folder stores a tensor.
+enum class Storage {
+  kFloat,             // F32
+  kTernaryPerMatrix,  // codes and one scale: Linear layers
+  kTernaryPerRow,     // codes and a scale for each row: word embeddings
+};
+
+// What is ternary: every Linear weight of the encoder, the pooler's, and the
+// word embeddings.
+Storage StorageOf(absl::string_view name);
+
+struct ExpectedTensor {
+  std::string name;
+  std::vector<int64_t> shape;
+  Storage storage = Storage::kFloat;
+
+  bool ternary() const { return storage != Storage::kFloat; }
+};
+
+// Every tensor that a model of this configuration has, in the order in which
+// the model uses them. Question answerers have no pooler, classifiers have one
+// where `file` does.
+std::vector<ExpectedTensor> ExpectedTensors(const BertConfig& config,
+                                            const Safetensors& file);
+
+// The name under which `file` holds the tensor `name`: the same, or, in older
+// files, without "bert." or with LayerNorm's gamma and beta.
+// Errors: NOT_FOUND naming file and tensor.
+absl::StatusOr<std::string> FindTensor(const Safetensors& file,
+                                       absl::string_view name);
+
+}  // namespace tern
+
+#endif  // TERN_MODEL_TENSOR_NAMES_H_
