@@ -33,15 +33,15 @@ struct TernaryKernelArgs {
   int last_column = 0;
 };
 
-#define TERN_DECLARE_KERNELS(isa)                   \
-  namespace isa {                                   \
-  PackedTernary PackTernary(const TernaryMatrix&);  \
-  void TernaryGemm(const TernaryKernelArgs& args);  \
-  void QuantizeRows(const QuantizeRowsArgs& args);  \
-  void AddLayerNorm(const AddLayerNormArgs& args);  \
-  void Activate(const ActivateArgs& args);          \
-  void AttentionInt8(const AttentionArgs& args);    \
-  void AttentionFp32(const AttentionArgs& args);    \
+#define TERN_DECLARE_KERNELS(isa)                  \
+  namespace isa {                                  \
+  PackedTernary PackTernary(const TernaryMatrix&); \
+  void TernaryGemm(const TernaryKernelArgs& args); \
+  void QuantizeRows(const QuantizeRowsArgs& args); \
+  void AddLayerNorm(const AddLayerNormArgs& args); \
+  void Activate(const ActivateArgs& args);         \
+  void AttentionInt8(const AttentionArgs& args);   \
+  void AttentionFp32(const AttentionArgs& args);   \
   }
 
 #define TERN_VARIANT TERN_DECLARE_KERNELS
