@@ -13,6 +13,43 @@
 #include <simde/x86/fma.h>
 
 #include "kernels/variants_internal.h"
+
+// What bookworm's SIMDe 0.7.4 lacks.
+namespace tern_emulated {
+static inline __m512 cvtepi32_ps(__m512i v) {
+  int32_t from[16];
+  float to[16];
+  _mm512_storeu_si512(from, v);
+  for (int l = 0; l < 16; ++l) to[l] = static_cast<float>(from[l]);
+  return _mm512_loadu_ps(to);
+}
+static inline __m512i maskz_loadu_epi32(__mmask16 mask, const void* memory) {
+  int32_t lanes[16] = {};
+  for (int l = 0; l < 16; ++l) {
+    if (mask >> l & 1) {
+      __builtin_memcpy(&lanes[l], static_cast<const char*>(memory) + 4 * l, 4);
+    }
+  }
+  return _mm512_loadu_si512(lanes);
+}
+static inline __m512 maskz_loadu_ps(__mmask16 mask, const void* memory) {
+  return _mm512_castsi512_ps(maskz_loadu_epi32(mask, memory));
+}
+static inline void mask_storeu_ps(void* memory, __mmask16 mask, __m512 v) {
+  float lanes[16];
+  _mm512_storeu_ps(lanes, v);
+  for (int l = 0; l < 16; ++l) {
+    if (mask >> l & 1) {
+      __builtin_memcpy(static_cast<char*>(memory) + 4 * l, &lanes[l], 4);
+    }
+  }
+}
+}  // namespace tern_emulated
+#define _mm512_cvtepi32_ps tern_emulated::cvtepi32_ps
+#define _mm512_maskz_loadu_epi32 tern_emulated::maskz_loadu_epi32
+#define _mm512_maskz_loadu_ps tern_emulated::maskz_loadu_ps
+#define _mm512_mask_storeu_ps tern_emulated::mask_storeu_ps
+
 #define TERN_AVX512_NAMESPACE avx512_vnni_emulated
 namespace tern {
 TERN_DECLARE_KERNELS(avx512_vnni_emulated)

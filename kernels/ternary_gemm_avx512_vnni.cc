@@ -1,0 +1,153 @@
+// Ternary product by vpdpbusd on 2-bit codes.
+//
+//   sum_p q[p] T[p] = sum_p q[p] c[p] - sum_p q[p],   c = T + 1 in {0, 1, 2}
+//
+// The codes are lined up in registers by a shift and a mask, as
+// ternary_tiles.h says; a tile of 6 rows x 64 columns keeps 24 accumulators.
+
+#include "kernels/avx512_intrinsics.h"
+#include "kernels/ternary_tiles.h"
+
+namespace tern::TERN_AVX512_NAMESPACE {
+namespace {
+
+constexpr int kLanes = 16;  // columns of a vector: int32 lanes
+constexpr int kVectors = kTileColumns / kLanes;
+constexpr int kRowChunk = 192;  // rows whose sums are at hand
+
+struct Chunk {
+  const TernaryKernelArgs* args;
+  int first_row;
+  int rows;
+  int groups;                   // of 16 inputs
+  int32_t row_sums[kRowChunk];  // sum_p q[p]
+};
+
+// `bytes` is a multiple of 64.
+int32_t SumRow(const uint8_t* q, int bytes) {
+  const __m512i ones = _mm512_set1_epi8(1);
+  __m512i sums = _mm512_setzero_si512();
+  for (int p = 0; p < bytes; p += 64) {
+    sums = _mm512_dpbusd_epi32(sums, _mm512_loadu_si512(q + p), ones);
+  }
+  int32_t lanes[kLanes];
+  _mm512_storeu_si512(lanes, sums);
+  int32_t sum = 0;
+  for (const int32_t lane : lanes) sum += lane;
+  return sum;
+}
+
+__m512i BroadcastFour(const uint8_t* q) {
+  int32_t four;
+  __builtin_memcpy(&four, q, sizeof(four));
+  return _mm512_set1_epi32(four);
+}
+
+// y[row][column ...] of one vector of columns; see variant.h for the formula.
+void Store(const Chunk& chunk, int row, int column, __m512i sum) {
+  const TernaryKernelArgs& args = *chunk.args;
+  const int left = args.last_column - column;
+  if (left <= 0) return;
+  const __mmask16 mask =
+      left >= kLanes ? 0xffff : static_cast<__mmask16>((1 << left) - 1);
+  const RowScale scale = args.x.scales[chunk.first_row + row];
+  float* const y = args.y +
+                   static_cast<size_t>(chunk.first_row + row) * args.y_stride +
+                   column;
+  const __m512i column_sums =
+      _mm512_maskz_loadu_epi32(mask, args.column_sums + column);
+  const __m512 bias = _mm512_maskz_loadu_ps(mask, args.bias + column);
+  sum = _mm512_sub_epi32(sum, _mm512_set1_epi32(chunk.row_sums[row]));
+  sum = _mm512_sub_epi32(
+      sum,
+      _mm512_mullo_epi32(column_sums, _mm512_set1_epi32(scale.zero_point)));
+  _mm512_mask_storeu_ps(
+      y, mask,
+      _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum),
+                      _mm512_set1_ps(scale.scale * args.alpha), bias));
+}
+
+// Rows [row, row + kRows) of the chunk times one block of columns.
+template <int kRows>
+void Tile(const Chunk& chunk, int row, int column, const uint8_t* codes) {
+  const int stride = chunk.args->x.stride;
+  const uint8_t* const q = chunk.args->x.values +
+                           static_cast<size_t>(chunk.first_row + row) * stride;
+  const __m512i low_two_bits = _mm512_set1_epi8(3);
+
+  __m512i sums[kRows][kVectors];
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVectors; ++v) sums[r][v] = _mm512_setzero_si512();
+  }
+  for (int group = 0; group < chunk.groups; ++group) {
+    const uint8_t* const group_codes = codes + group * kTileGroupBytes;
+    const uint8_t* const group_q = q + group * kTileInputs;
+#pragma GCC unroll 4
+    for (int s = 0; s < 4; ++s) {
+      __m512i w[kVectors];
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) {
+        w[v] = _mm512_and_si512(
+            _mm512_srli_epi16(_mm512_load_si512(group_codes + 64 * v), 2 * s),
+            low_two_bits);
+      }
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        const __m512i four = BroadcastFour(group_q + r * stride + 4 * s);
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) {
+          sums[r][v] = _mm512_dpbusd_epi32(sums[r][v], four, w[v]);
+        }
+      }
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVectors; ++v) {
+      Store(chunk, row + r, column + v * kLanes, sums[r][v]);
+    }
+  }
+}
+
+void Block(const Chunk& chunk, int column, const uint8_t* codes) {
+  int row = 0;
+  for (; chunk.rows - row >= 6; row += 6) Tile<6>(chunk, row, column, codes);
+  switch (chunk.rows - row) {
+    case 5:
+      return Tile<5>(chunk, row, column, codes);
+    case 4:
+      return Tile<4>(chunk, row, column, codes);
+    case 3:
+      return Tile<3>(chunk, row, column, codes);
+    case 2:
+      return Tile<2>(chunk, row, column, codes);
+    case 1:
+      return Tile<1>(chunk, row, column, codes);
+  }
+}
+
+}  // namespace
+
+void TernaryGemm(const TernaryKernelArgs& args) {
+  Chunk chunk;
+  chunk.args = &args;
+  const int depth = PaddedDepth(args.x.k);
+  chunk.groups = depth / kTileInputs;
+  const size_t block_bytes =
+      static_cast<size_t>(chunk.groups) * kTileGroupBytes;
+  for (int first = 0; first < args.x.rows; first += kRowChunk) {
+    chunk.first_row = first;
+    chunk.rows =
+        args.x.rows - first < kRowChunk ? args.x.rows - first : kRowChunk;
+    for (int r = 0; r < chunk.rows; ++r) {
+      chunk.row_sums[r] =
+          SumRow(args.x.values + static_cast<size_t>(first + r) * args.x.stride,
+                 depth);
+    }
+    for (int column = args.first_column; column < args.last_column;
+         column += kTileColumns) {
+      Block(chunk, column, args.codes + column / kTileColumns * block_bytes);
+    }
+  }
+}
+
+}  // namespace tern::TERN_AVX512_NAMESPACE
