@@ -1,0 +1,111 @@
+#include "kernels/ternarize.h"
+
+#include <cmath>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace tern {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+
+double SquaredError(const std::vector<float>& w, double alpha,
+                    const std::vector<int8_t>& t) {
+  double error = 0;
+  for (size_t i = 0; i < w.size(); ++i) {
+    error += (w[i] - alpha * t[i]) * (w[i] - alpha * t[i]);
+  }
+  return error;
+}
+
+TEST(TernarizeTwnTest, KeepsSignsOfWeightsPastTheThreshold) {
+  // mean |w| = 1.025, delta = 0.7175; kept: 2 and -1.5.
+  const std::vector<float> w = {2.0f, -1.5f, 0.5f, -0.1f};
+  std::vector<int8_t> t(w.size());
+  const float alpha = TernarizeTwn(w.data(), w.size(), t.data());
+  EXPECT_THAT(t, ElementsAre(1, -1, 0, 0));
+  EXPECT_EQ(alpha, 1.75f);
+}
+
+TEST(TernarizeTwnTest, ScaleIsTheBestForItsTernaryWeights) {
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  for (int trial = 0; trial < 200; ++trial) {
+    std::vector<float> w(1 + trial % 17);
+    for (float& v : w) v = normal(random);
+    std::vector<int8_t> t(w.size());
+    const float alpha = TernarizeTwn(w.data(), w.size(), t.data());
+    const double error = SquaredError(w, alpha, t);
+    for (double other = 0; other < 4; other += 0.01) {
+      // Alpha is rounded to float once, an error of at most 2^-24 of it;
+      // squared error is stationary there, so 1e-12 covers it.
+      EXPECT_LE(error, SquaredError(w, other, t) + 1e-12);
+    }
+  }
+}
+
+// Every T in {-1, 0, 1}^size with its best alpha = w . T / |T|: the exact
+// solution of the problem that TWN approximates.
+double LeastSquaredError(const std::vector<float>& w) {
+  double least = std::numeric_limits<double>::infinity();
+  std::vector<int8_t> t(w.size(), -1);
+  while (true) {
+    double dot = 0, kept = 0;
+    for (size_t i = 0; i < w.size(); ++i) {
+      dot += w[i] * t[i];
+      kept += t[i] != 0;
+    }
+    least = std::min(
+        least, SquaredError(w, kept == 0 ? 0 : std::max(0.0, dot / kept), t));
+    size_t i = 0;
+    while (i < t.size() && t[i] == 1) t[i++] = -1;
+    if (i == t.size()) return least;
+    ++t[i];
+  }
+}
+
+TEST(TernarizeTwnTest, IsNeverBetterThanBruteForceAndUsuallyNearIt) {
+  std::mt19937 random(2);
+  std::normal_distribution<float> normal;
+  double error = 0, least = 0;
+  for (int trial = 0; trial < 50; ++trial) {
+    std::vector<float> w(7);
+    for (float& v : w) v = normal(random);
+    std::vector<int8_t> t(w.size());
+    const float alpha = TernarizeTwn(w.data(), w.size(), t.data());
+    const double twn = SquaredError(w, alpha, t);
+    const double best = LeastSquaredError(w);
+    EXPECT_GE(twn, best - 1e-6);
+    error += twn;
+    least += best;
+  }
+  // For normal weights 0.7 mean|w| is near the optimal threshold (Li et al.
+  // 2016, section 2.2); vectors of 7 scatter around it.
+  EXPECT_LE(error, 1.5 * least);
+}
+
+TEST(TernarizeTwnTest, EqualMagnitudesAreAllKept) {
+  const std::vector<float> w = {0.25f, -0.25f, 0.25f};
+  std::vector<int8_t> t(w.size());
+  EXPECT_EQ(TernarizeTwn(w.data(), w.size(), t.data()), 0.25f);
+  EXPECT_THAT(t, ElementsAre(1, -1, 1));
+}
+
+TEST(TernarizeTwnTest, ZeroWeightsGiveZeroScale) {
+  const std::vector<float> w(5, 0.0f);
+  std::vector<int8_t> t(w.size(), 1);
+  EXPECT_EQ(TernarizeTwn(w.data(), w.size(), t.data()), 0.0f);
+  EXPECT_THAT(t, Each(0));
+}
+
+TEST(TernarizeTwnTest, EmptyMatrixIsHarmless) {
+  EXPECT_EQ(TernarizeTwn(nullptr, 0, nullptr), 0.0f);
+}
+
+}  // namespace
+}  // namespace tern
