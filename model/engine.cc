@@ -1,0 +1,201 @@
+#include "model/engine.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "kernels/variant.h"
+#include "model/layers.h"
+#include "model/safetensors.h"
+#include "model/weights.h"
+
+namespace tern {
+namespace {
+
+// Takes rows through the layers: fn(rows, tile, team). A batch with work for
+// all threads goes a tile at a time, each tile on one thread from the first
+// layer of `fn` to the last; a smaller one goes as a whole, its columns shared.
+template <typename Fn>
+void ForTiles(const BertConfig& config, int rows, Workspace& workspace,
+              ThreadTeam& team, const Fn& fn) {
+  const int threads = team.threads();
+  if (threads > 1 && rows < threads * kTileRows) {
+    fn(RowRange{0, rows}, workspace.Tile(0, config), team);
+    return;
+  }
+  // Tiles of equal height, so that no thread is left with a short one.
+  const int rounds = (rows + threads * kTileRows - 1) / (threads * kTileRows);
+  const int tiles = std::max(1, rounds * threads);
+  team.For(tiles, [&](int tile, int thread) {
+    ThreadTeam alone(1);
+    const RowRange range{static_cast<int>(int64_t{rows} * tile / tiles),
+                         static_cast<int>(int64_t{rows} * (tile + 1) / tiles)};
+    fn(range, workspace.Tile(thread * kTileRows, config), alone);
+  });
+}
+
+int64_t CountParameters(const BertConfig& config, bool pooler) {
+  const int64_t hidden = config.hidden_size;
+  const int64_t wide = config.intermediate_size;
+  const int64_t norm = 2 * hidden;
+  const int64_t square = hidden * hidden + hidden;
+  const int64_t embeddings = (config.vocabulary_size + config.max_positions +
+                              config.type_vocabulary_size) *
+                                 hidden +
+                             norm;
+  const int64_t layer = 4 * square + norm + (hidden * wide + wide) +
+                        (wide * hidden + hidden) + norm;
+  const int64_t head = config.outputs() * (hidden + 1);
+  return embeddings + config.layers * layer + (pooler ? square : 0) + head;
+}
+
+// A classifier reads only the first token of each sequence: moves those rows to
+// the front, in place.
+void KeepFirstTokens(const Batch& batch, int hidden, float* rows) {
+  for (int s = 0; s < batch.sequences(); ++s) {
+    std::memmove(rows + static_cast<size_t>(s) * hidden,
+                 rows + static_cast<size_t>(batch.starts[s]) * hidden,
+                 hidden * sizeof(float));
+  }
+}
+
+}  // namespace
+
+absl::string_view PrecisionName(Precision precision) {
+  switch (precision) {
+    case Precision::kFp32:
+      return "fp32";
+    case Precision::kInt8:
+      return "int8";
+    case Precision::kTernary:
+      return "ternary";
+  }
+  return "";
+}
+
+absl::StatusOr<Precision> ParsePrecision(absl::string_view name) {
+  for (Precision p :
+       {Precision::kFp32, Precision::kInt8, Precision::kTernary}) {
+    if (name == PrecisionName(p)) return p;
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "precision: expected fp32, int8 or ternary, found '", name, "'"));
+}
+
+struct Engine::Impl {
+  BertConfig config;
+  Precision precision;
+  const Variant* variant;
+  BertWeights weights;
+  int64_t parameters;
+  int64_t file_bytes;
+};
+
+Engine::Engine(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Load(
+    const std::string& folder, const EngineOptions& options) {
+  auto impl = std::make_unique<Impl>();
+  absl::StatusOr<BertConfig> config = LoadConfig(folder);
+  if (!config.ok()) return config.status();
+  impl->config = *std::move(config);
+
+  impl->precision =
+      impl->config.ternary ? Precision::kTernary : Precision::kFp32;
+  if (!options.precision.empty()) {
+    absl::StatusOr<Precision> precision = ParsePrecision(options.precision);
+    if (!precision.ok()) return precision.status();
+    impl->precision = *precision;
+  }
+  if (impl->precision == Precision::kTernary && !impl->config.ternary) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder,
+        ": precision ternary: expected quant_method \"tern\" in config.json, "
+        "found none; `tern-model ternarize` makes a ternary folder"));
+  }
+
+  absl::StatusOr<const Variant*> variant = ChooseVariant(options.variant);
+  if (!variant.ok()) return variant.status();
+  impl->variant = *variant;
+
+  absl::StatusOr<std::unique_ptr<Safetensors>> file =
+      Safetensors::Open(folder + "/model.safetensors");
+  if (!file.ok()) return file.status();
+  if (impl->config.ternary && options.verify_checksums) {
+    if (absl::Status status = (*file)->VerifyChecksums(); !status.ok()) {
+      return status;
+    }
+  }
+  absl::StatusOr<BertWeights> weights =
+      LoadWeights(**file, impl->config, impl->precision, *impl->variant);
+  if (!weights.ok()) {
+    return absl::Status(
+        weights.status().code(),
+        absl::StrCat((*file)->path(), ": ", weights.status().message()));
+  }
+  impl->weights = *std::move(weights);
+  impl->parameters =
+      CountParameters(impl->config, impl->weights.head.pooler != nullptr);
+  impl->file_bytes = (*file)->file_bytes();
+  return std::unique_ptr<Engine>(new Engine(std::move(impl)));
+}
+
+absl::StatusOr<absl::Span<const float>> Engine::Forward(
+    const Batch& batch, Workspace& workspace, ThreadTeam& team,
+    absl::FunctionRef<bool()> abandoned) const {
+  const BertConfig& config = impl_->config;
+  const std::vector<EncoderLayer>& layers = impl_->weights.layers;
+  const bool quantized = impl_->precision != Precision::kFp32;
+  const LayerContext context{config, *impl_->variant, quantized,
+                             impl_->precision == Precision::kTernary};
+  float* hidden = workspace.hidden();
+
+  ForTiles(config, batch.tokens(), workspace, team,
+           [&](RowRange rows, const TileScratch& tile, ThreadTeam& threads) {
+             impl_->weights.embeddings.Forward(context, batch, rows, hidden,
+                                               tile, threads);
+             layers[0].ProjectQkv(context, rows, hidden, workspace.qkv(), tile,
+                                  threads);
+           });
+
+  for (int l = 0; l + 1 < config.layers; ++l) {
+    if (abandoned()) return absl::CancelledError("nobody awaits this batch");
+    Attend(context, batch, workspace, team);
+    ForTiles(config, batch.tokens(), workspace, team,
+             [&](RowRange rows, const TileScratch& tile, ThreadTeam& threads) {
+               layers[l].FeedForward(context, rows, workspace.context(), hidden,
+                                     tile, threads);
+               layers[l + 1].ProjectQkv(context, rows, hidden, workspace.qkv(),
+                                        tile, threads);
+             });
+  }
+
+  if (abandoned()) return absl::CancelledError("nobody awaits this batch");
+  Attend(context, batch, workspace, team);
+  int rows_with_logits = batch.tokens();
+  if (config.task != Task::kQuestionAnswering) {
+    KeepFirstTokens(batch, config.hidden_size, hidden);
+    KeepFirstTokens(batch, config.hidden_size, workspace.context());
+    rows_with_logits = batch.sequences();
+  }
+  ForTiles(config, rows_with_logits, workspace, team,
+           [&](RowRange rows, const TileScratch& tile, ThreadTeam& threads) {
+             layers.back().FeedForward(context, rows, workspace.context(),
+                                       hidden, tile, threads);
+             impl_->weights.head.Forward(context, rows, hidden,
+                                         workspace.logits(), tile, threads);
+           });
+  return absl::MakeConstSpan(
+      workspace.logits(),
+      static_cast<size_t>(rows_with_logits) * config.outputs());
+}
+
+const BertConfig& Engine::config() const { return impl_->config; }
+Precision Engine::precision() const { return impl_->precision; }
+absl::string_view Engine::variant() const { return impl_->variant->name; }
+int64_t Engine::parameters() const { return impl_->parameters; }
+int64_t Engine::file_bytes() const { return impl_->file_bytes; }
+
+}  // namespace tern
