@@ -1,0 +1,116 @@
+#include "client/command.h"
+
+#include <google/protobuf/util/json_util.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+
+namespace tern {
+namespace {
+
+void PrintError(absl::string_view message) {
+  // What was answered before stands before the error, on a terminal as well.
+  std::fflush(stdout);
+  std::fputs(absl::StrCat("tern: ", OneLine(message), "\n").c_str(), stderr);
+}
+
+std::string EnvironmentOr(const char* name, const char* otherwise) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? value : otherwise;
+}
+
+}  // namespace
+
+Connection::Connection()
+    : server(EnvironmentOr("TERN_SERVER", "127.0.0.1:8500")) {
+  options.user_agent = "tern-command/" TERN_VERSION;
+}
+
+void Connection::AddTo(CommandLine& line) {
+  line.Add("server", "ADDRESS",
+           "host:port or another gRPC name (default: $TERN_SERVER, else "
+           "127.0.0.1:8500)",
+           &server);
+  line.Add("deadline", "DURATION",
+           absl::StrCat("for each call, retries included (default: ",
+                        absl::FormatDuration(options.deadline), ")"),
+           &options.deadline);
+  line.Add("tls", "", "use TLS, trusting the system's certificates",
+           &options.tls);
+  line.Add("tls-root", "FILE", "use TLS, trusting these certificates (PEM)",
+           &options.tls_root_file);
+  line.Add("tls-certificate", "FILE", "this client's certificate chain (PEM)",
+           &options.tls_certificate_file);
+  line.Add("tls-key", "FILE", "this client's key (PEM)", &options.tls_key_file);
+}
+
+absl::StatusOr<std::unique_ptr<Client>> Connection::Open() const {
+  return Client::Create(server, options);
+}
+
+int FailedCall(const absl::Status& status, const Connection& connection) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+      PrintError(absl::StrCat(
+          status.message(),
+          IsUnreachable(status) ? "; is tern-server running?" : ""));
+      return kExitUnreachable;
+    case absl::StatusCode::kDeadlineExceeded:
+      PrintError(absl::StrCat("no answer from ", connection.server, " within ",
+                              absl::FormatDuration(connection.options.deadline),
+                              " (--deadline): ", status.message()));
+      return kExitDeadline;
+    case absl::StatusCode::kUnimplemented:
+      PrintError(absl::StrCat("server ", connection.server,
+                              " does not serve tern.v1 (", status.message(),
+                              ")"));
+      return kExitFailed;
+    default:
+      PrintError(status.message());
+      return kExitFailed;
+  }
+}
+
+int WrongUsage(const CommandLine& line, const absl::Status& status) {
+  PrintError(
+      absl::StrCat(status.message(), "; see `tern ", line.name(), " --help`"));
+  return kExitUsage;
+}
+
+int EndOfOutput() {
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return kExitOk;
+  PrintError(absl::StrCat("cannot write the answers: ", std::strerror(errno)));
+  return kExitFailed;
+}
+
+std::string ToJsonLine(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.always_print_primitive_fields = true;
+  std::string json;
+  // Cannot fail: the message came off the wire, so its strings are UTF-8.
+  (void)google::protobuf::util::MessageToJsonString(message, &json, options);
+  return json;
+}
+
+std::string OneLine(absl::string_view text) {
+  std::string line(text);
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
+  }
+  return line;
+}
+
+bool ColourStdout() {
+  return isatty(STDOUT_FILENO) && EnvironmentOr("NO_COLOR", "").empty();
+}
+
+std::string Bold(absl::string_view text, bool colour) {
+  return colour ? absl::StrCat("\033[1m", text, "\033[0m") : std::string(text);
+}
+
+}  // namespace tern
