@@ -16,6 +16,7 @@ namespace {
 
 constexpr int kLanes = 8;              // columns of a vector: int32 lanes
 constexpr int kGroupsBeforeWiden = 8;  // 128 inputs, 32 additions of <= 1020
+constexpr int kTileRows = 6;           // at most
 constexpr int kRowChunk = 192;         // rows whose sums are at hand
 
 struct Chunk {
@@ -43,6 +44,17 @@ __m256i BroadcastFour(const uint8_t* q) {
   int32_t four;
   __builtin_memcpy(&four, q, sizeof(four));
   return _mm256_set1_epi32(four);
+}
+
+// sums += pairs of q w. As one unit, since gcc otherwise hoists products above
+// additions, runs out of registers and spills accumulators.
+inline void MultiplyAdd(__m256i& sums, __m256i q, __m256i w) {
+  __m256i pairs;
+  asm volatile(
+      "vpmaddubsw %[w], %[q], %[pairs]\n\t"
+      "vpaddw %[pairs], %[sums], %[sums]"
+      : [sums] "+x"(sums), [pairs] "=&x"(pairs)
+      : [q] "x"(q), [w] "x"(w));
 }
 
 // All ones in the lanes below `count`.
@@ -117,8 +129,7 @@ void Tile(const Chunk& chunk, int row, int column, const uint8_t* codes) {
           const __m256i four = BroadcastFour(group_q + r * stride + 4 * s);
 #pragma GCC unroll 8
           for (int v = 0; v < kVectors; ++v) {
-            narrow[r][v] = _mm256_add_epi16(narrow[r][v],
-                                            _mm256_maddubs_epi16(four, w[v]));
+            MultiplyAdd(narrow[r][v], four, w[v]);
           }
         }
       }
@@ -132,7 +143,9 @@ void Tile(const Chunk& chunk, int row, int column, const uint8_t* codes) {
       }
     }
   }
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
       Store(chunk, row + r, column + v * kLanes, wide[r][v]);
     }
@@ -148,23 +161,32 @@ void Rows(const Chunk& chunk, int row, int column, const uint8_t* codes) {
   }
 }
 
-// 16 registers: accumulators, the codes of a step, one broadcast, one mask.
+// 16 registers: accumulators, the codes of a step, one broadcast, one product.
 void Block(const Chunk& chunk, int column, const uint8_t* codes) {
-  int row = 0;
-  for (; chunk.rows - row >= 6; row += 6) {
-    Rows<6, 2>(chunk, row, column, codes);
-  }
-  switch (chunk.rows - row) {
-    case 5:
-      return Rows<5, 2>(chunk, row, column, codes);
-    case 4:
-      return Rows<4, 2>(chunk, row, column, codes);
-    case 3:
-      return Rows<3, 2>(chunk, row, column, codes);
-    case 2:
-      return Rows<2, 4>(chunk, row, column, codes);
-    case 1:
-      return Rows<1, 8>(chunk, row, column, codes);
+  // As equal as can be: 8 rows are 4 and 4, since 6 and 2 would be slower.
+  int tiles = (chunk.rows + kTileRows - 1) / kTileRows;
+  for (int row = 0; row < chunk.rows; --tiles) {
+    const int rows = (chunk.rows - row + tiles - 1) / tiles;
+    switch (rows) {
+      case 1:
+        Rows<1, 8>(chunk, row, column, codes);
+        break;
+      case 2:
+        Rows<2, 4>(chunk, row, column, codes);
+        break;
+      case 3:
+        Rows<3, 2>(chunk, row, column, codes);
+        break;
+      case 4:
+        Rows<4, 2>(chunk, row, column, codes);
+        break;
+      case 5:
+        Rows<5, 2>(chunk, row, column, codes);
+        break;
+      default:
+        Rows<6, 2>(chunk, row, column, codes);
+    }
+    row += rows;
   }
 }
 

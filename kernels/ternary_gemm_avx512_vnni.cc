@@ -13,6 +13,7 @@ namespace {
 
 constexpr int kLanes = 16;  // columns of a vector: int32 lanes
 constexpr int kVectors = kTileColumns / kLanes;
+constexpr int kTileRows = 6;    // at most
 constexpr int kRowChunk = 192;  // rows whose sums are at hand
 
 struct Chunk {
@@ -101,7 +102,9 @@ void Tile(const Chunk& chunk, int row, int column, const uint8_t* codes) {
       }
     }
   }
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
       Store(chunk, row + r, column + v * kLanes, sums[r][v]);
     }
@@ -109,19 +112,30 @@ void Tile(const Chunk& chunk, int row, int column, const uint8_t* codes) {
 }
 
 void Block(const Chunk& chunk, int column, const uint8_t* codes) {
-  int row = 0;
-  for (; chunk.rows - row >= 6; row += 6) Tile<6>(chunk, row, column, codes);
-  switch (chunk.rows - row) {
-    case 5:
-      return Tile<5>(chunk, row, column, codes);
-    case 4:
-      return Tile<4>(chunk, row, column, codes);
-    case 3:
-      return Tile<3>(chunk, row, column, codes);
-    case 2:
-      return Tile<2>(chunk, row, column, codes);
-    case 1:
-      return Tile<1>(chunk, row, column, codes);
+  // As equal as can be: 8 rows are 4 and 4, since 6 and 2 would be slower.
+  int tiles = (chunk.rows + kTileRows - 1) / kTileRows;
+  for (int row = 0; row < chunk.rows; --tiles) {
+    const int rows = (chunk.rows - row + tiles - 1) / tiles;
+    switch (rows) {
+      case 1:
+        Tile<1>(chunk, row, column, codes);
+        break;
+      case 2:
+        Tile<2>(chunk, row, column, codes);
+        break;
+      case 3:
+        Tile<3>(chunk, row, column, codes);
+        break;
+      case 4:
+        Tile<4>(chunk, row, column, codes);
+        break;
+      case 5:
+        Tile<5>(chunk, row, column, codes);
+        break;
+      default:
+        Tile<6>(chunk, row, column, codes);
+    }
+    row += rows;
   }
 }
 
