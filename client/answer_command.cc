@@ -3,9 +3,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -13,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "client/bulk_calls.h"
 #include "client/command.h"
+#include "client/read_file.h"
 #include "client/text_source.h"
 
 namespace tern {
@@ -41,17 +39,11 @@ struct Flags {
   bool json = false;
 };
 
-// Reads a file, "-" for stdin.
 absl::StatusOr<std::string> ReadContext(const std::string& path) {
-  std::ifstream file;
-  if (path != "-") file.open(path, std::ios::binary);
-  std::istream& stream = path == "-" ? std::cin : file;
-  const std::string text{std::istreambuf_iterator<char>(stream), {}};
-  if (!stream.good() && !stream.eof()) {
-    return absl::NotFoundError(
-        absl::StrCat("context '", path, "' cannot be read"));
-  }
-  absl::Status status = CheckText(absl::StrCat("context '", path, "'"), text);
+  absl::StatusOr<std::string> text = ReadFile(path);
+  if (!text.ok()) return text;
+  const absl::Status status =
+      CheckText(absl::StrCat("context '", path, "'"), *text);
   if (!status.ok()) return status;
   return text;
 }

@@ -2,14 +2,12 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <fstream>
-#include <sstream>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
+#include "client/read_file.h"
 #include "client/service_config.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tern/v1/inference_service.grpc.pb.h"
@@ -20,15 +18,9 @@ namespace {
 
 constexpr char kUnreachablePayload[] = "tern.dev/unreachable";
 
+// An empty path stands for no file.
 absl::StatusOr<std::string> ReadPem(const std::string& path) {
-  if (path.empty()) return std::string();
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream contents;
-  if (!file || !(contents << file.rdbuf())) {
-    return absl::NotFoundError(
-        absl::StrCat("PEM file '", path, "' cannot be read, or is empty"));
-  }
-  return contents.str();
+  return path.empty() ? std::string() : ReadFile(path);
 }
 
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeCredentials(

@@ -35,10 +35,10 @@ struct ClientOptions {
   std::string user_agent = "tern-client";
 
   // TLS where any of these is set. PEM files.
-  bool tls = false;                  // with the system's root certificates
-  std::string tls_root_file;         // certificates to trust instead of those
-  std::string tls_certificate_file;  // the client's chain, for mutual TLS
-  std::string tls_key_file;          // and its key
+  bool tls = false;                // with the system's root certificates
+  std::string tls_root_file = {};  // certificates to trust instead of those
+  std::string tls_certificate_file = {};  // the client's chain, for mutual TLS
+  std::string tls_key_file = {};          // and its key
 };
 
 // What a server says of itself.
