@@ -1,6 +1,7 @@
 #include "tokenizer/piece_trie.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -13,8 +14,7 @@ class PieceTrieBuilder {
 
   explicit PieceTrieBuilder(const Tokens& tokens) : tokens_(tokens) {
     Grow(PieceTrie::kRoot + 1);
-    cells_[PieceTrie::kRoot].label = 0;
-    first_free_ = PieceTrie::kRoot + 1;
+    Occupy(PieceTrie::kRoot, 0);
   }
 
   absl::StatusOr<PieceTrie> Build() {
@@ -70,7 +70,7 @@ class PieceTrieBuilder {
     base_taken_[base] = true;
     cells_[node.cell].base = base;
     for (const Child& child : children_) {
-      cells_[base + child.byte].label = child.byte;
+      Occupy(base + child.byte, child.byte);
       pending_.push_back(
           {base + child.byte, child.begin, child.end, node.depth + 1});
     }
@@ -79,32 +79,46 @@ class PieceTrieBuilder {
 
   // A base that no node has, at which the cells of all `children_` are free.
   uint32_t FindBase() {
-    while (first_free_ < cells_.size() && !IsFree(first_free_)) ++first_free_;
     const uint32_t first_byte = children_.front().byte;
-    uint32_t cell = std::max(first_free_, PieceTrie::kRoot + 1 + first_byte);
-    for (int tries = 0; tries < kMaxTries && cell < cells_.size(); ++cell) {
-      if (!IsFree(cell)) continue;
+    uint32_t cell = PieceTrie::kRoot + 1 + first_byte;
+    for (int tries = 0; tries < kMaxTries; ++tries, ++cell) {
+      cell = NextFree(cell);
+      if (cell >= cells_.size()) break;
       if (Fits(cell - first_byte)) return cell - first_byte;
-      ++tries;
     }
     return std::max<uint32_t>(cells_.size(), PieceTrie::kRoot + 1);
   }
 
   bool Fits(uint32_t base) const {
-    if (base < base_taken_.size() && base_taken_[base]) return false;
-    return std::all_of(
-        children_.begin(), children_.end(),
-        [&](const Child& child) { return IsFree(base + child.byte); });
+    return !base_taken_[base] &&
+           std::all_of(
+               children_.begin(), children_.end(), [&](const Child& child) {
+                 const uint32_t cell = base + child.byte;
+                 return cell >= cells_.size() || next_free_[cell] == cell;
+               });
   }
 
-  bool IsFree(uint32_t cell) const {
-    return cell >= cells_.size() || cells_[cell].label == PieceTrie::kUnused;
+  // The first free cell at or after `cell`; cells_.size() if there is none.
+  // Shortens the way for the next search, as a union-find does.
+  uint32_t NextFree(uint32_t cell) {
+    uint32_t free = std::min<uint32_t>(cell, cells_.size());
+    while (next_free_[free] != free) free = next_free_[free];
+    while (cell < free) {
+      cell = std::exchange(next_free_[cell], free);
+    }
+    return free;
+  }
+
+  void Occupy(uint32_t cell, uint32_t label) {
+    cells_[cell].label = label;
+    next_free_[cell] = cell + 1;
   }
 
   void Grow(size_t size) {
     if (size <= cells_.size()) return;
     cells_.resize(size, PieceTrie::kNowhere);
     base_taken_.resize(size, false);
+    for (size_t i = next_free_.size(); i <= size; ++i) next_free_.push_back(i);
   }
 
   struct Child {
@@ -116,7 +130,8 @@ class PieceTrieBuilder {
   const Tokens& tokens_;
   std::vector<PieceTrie::Cell> cells_;
   std::vector<bool> base_taken_;
-  uint32_t first_free_;
+  // The next cell that may be free, itself if it is; one past the end too.
+  std::vector<uint32_t> next_free_;
   std::vector<Node> pending_;
   std::vector<Child> children_;  // of the node being placed, by byte
 };
