@@ -46,25 +46,23 @@ class Comparison:
 
     def run(self, what, setting, kind, inputs, max_tokens=UNLIMITED, stride=0):
         before = self.differences
+        setting.reference.enable_truncation(max_tokens, stride=stride, strategy=STRATEGY[kind])
+        found = tern_tokenizer.encode(setting.folder, kind, inputs, max_tokens, stride)
         for begin in range(0, len(inputs), CHUNK):
-            self._run_chunk(setting, kind, inputs[begin:begin + CHUNK], max_tokens, stride)
+            chunk = inputs[begin:begin + CHUNK]
+            for item, first in zip(chunk, setting.reference.encode_batch(chunk)):
+                theirs = [first] + (first.overflowing if kind == WINDOWS else [])
+                problem = self._compare(kind, item, next(found), theirs)
+                if problem:
+                    self._report(f"{setting.name}: {problem}: {item!r}")
         self.strings += len(inputs)
         print(f"{setting.name}: {what}: {self.differences - before} differences in "
               f"{len(inputs):,}", flush=True)
 
-    def _run_chunk(self, setting, kind, inputs, max_tokens, stride):
-        setting.reference.enable_truncation(max_tokens, stride=stride, strategy=STRATEGY[kind])
-        expected = setting.reference.encode_batch(inputs)
-        found = tern_tokenizer.encode(setting.folder, kind, inputs, max_tokens, stride)
-        for item, ours, first in zip(inputs, found, expected):
-            theirs = [first]
-            if kind == WINDOWS:
-                theirs += first.overflowing
-            problem = self._compare(kind, item, ours, theirs)
-            if problem:
-                self.differences += 1
-                if self.differences <= 20:
-                    print(f"{setting.name}: {problem}: {item!r}", flush=True)
+    def _report(self, problem):
+        self.differences += 1
+        if self.differences <= 20:
+            print(problem, flush=True)
 
     @staticmethod
     def _compare(kind, item, ours, theirs):
@@ -151,7 +149,7 @@ def compare_nasty(comparison, settings, vocabulary, count):
 def main(data, work):
     with open(os.path.join(data, "vocab", "bert-base-uncased.txt"), encoding="utf-8",
               newline="\n") as file:
-        uncased = file.read().splitlines()
+        uncased = file.read().rstrip("\n").split("\n")
     nasty = parity_texts.nasty_texts(20_000, uncased, seed=2)
     plain = [Setting("uncased", work, uncased, lowercase=True),
              Setting("cased", work, cased_vocabulary(uncased, nasty), lowercase=False)]

@@ -10,7 +10,8 @@ TEXT, PAIR, WINDOWS = range(3)
 
 
 def program():
-    return os.path.join(os.environ["TERN_BUILD"], "bin", "tern-tokenizer-stream")
+    return os.path.join(os.environ["TERN_BUILD"], "tests", "tokenizer",
+                        "tern-tokenizer-stream")
 
 
 def encode(folder, kind, inputs, max_tokens, stride=0):
