@@ -24,7 +24,7 @@ bool IsAssignedIn(char32_t c, int unicode_version) {
 }
 
 // The general category of `c` in Unicode 8: a code point keeps its category
-// for ever, but for five that were corrected later and touch our rules.
+// for ever, but for six that were corrected later and touch our rules.
 int8_t CategoryInUnicode8(char32_t c) {
   switch (c) {
     case 0x1734:  // Hanunoo sign pamudpod
