@@ -1,0 +1,70 @@
+// tern-server: see --help.
+//
+// Exit codes: 0 after SIGTERM or SIGINT and a full drain, 1 for a server that
+// could not start, 2 for a bad command line.
+
+#include <signal.h>
+
+#include <cstdio>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "server/log.h"
+#include "server/options.h"
+#include "server/server.h"
+
+namespace {
+
+constexpr int kCannotStart = 1;
+constexpr int kBadCommandLine = 2;
+
+// Blocks the signals that end the server in this thread and in those that it
+// starts, so that sigwait gets them and no handler runs.
+sigset_t BlockEndingSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const sigset_t ending = BlockEndingSignals();
+  const std::vector<absl::string_view> arguments(argv + 1, argv + argc);
+  const absl::StatusOr<tern::Options> options = tern::ParseOptions(arguments);
+  if (!options.ok()) {
+    std::fprintf(stderr, "tern-server: %s\n",
+                 std::string(options.status().message()).c_str());
+    return kBadCommandLine;
+  }
+  if (options->help) {
+    std::fputs(tern::HelpText().c_str(), stdout);
+    return 0;
+  }
+  tern::SetUpLog(options->log_format, options->log_level);
+  const auto server = tern::Server::Start(*options);
+  if (!server.ok()) {
+    tern::Log(tern::LogLevel::kError, "cannot start",
+              {{"error", std::string(server.status().message())}});
+    return kCannotStart;
+  }
+  tern::Log(tern::LogLevel::kInfo, "serving",
+            {{"address", (*server)->address()},
+             {"metrics", (*server)->metrics_address()},
+             {"workers", options->workers},
+             {"threads", options->threads}});
+  // For programs that start us: with port 0 only we know the port.
+  std::printf("listening on %s\n", (*server)->address().c_str());
+  if (!(*server)->metrics_address().empty()) {
+    std::printf("metrics on %s\n", (*server)->metrics_address().c_str());
+  }
+  std::fflush(stdout);
+
+  int signal = 0;
+  sigwait(&ending, &signal);
+  (*server)->Drain();
+  return 0;
+}

@@ -1,0 +1,60 @@
+// What the server tells Prometheus about itself; docs/metrics.md lists it.
+//
+// Calls and batches are observed as they happen; queue, accounting and process
+// metrics are read when Prometheus asks. Only metrics.cc knows the client
+// library.
+//
+// Thread-safe.
+
+#ifndef TERN_SERVER_METRICS_H_
+#define TERN_SERVER_METRICS_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "server/model_registry.h"
+#include "server/scheduler.h"
+
+namespace tern {
+
+// Where a call's time went; a stage that it did not reach has none.
+struct StageTimes {
+  absl::Duration tokenize, queue, compute, total;
+};
+
+class Metrics {
+ public:
+  // Reports the counts of `scheduler`, which outlives this; null: none.
+  explicit Metrics(const Scheduler* scheduler);
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  // Serves /metrics on `address`, a host and port (0: any free one), and
+  // returns the port. Errors: UNAVAILABLE where it cannot listen there.
+  absl::StatusOr<int> Listen(const std::string& address);
+
+  // A call that ended with `code`. `model` is null where none was found.
+  void ObserveCall(absl::string_view method, const ServedModel* model,
+                   absl::StatusCode code, const StageTimes& times);
+  // A call that was not accepted; `reason` is a fixed word, e.g. queue_full.
+  void CountRejected(absl::string_view reason);
+  // A batch that a worker computed in `compute`.
+  void ObserveBatch(const Work& work, absl::Duration compute);
+  void SetModel(const ServedModel& model);
+
+  // What /metrics answers.
+  std::string Text() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tern
+
+#endif  // TERN_SERVER_METRICS_H_

@@ -1,0 +1,90 @@
+// The models that the server serves, by name and version.
+//
+// A reader gets a shared_ptr to a model and keeps it for as long as its request
+// lives, so a model may be replaced while requests still run on the old one.
+//
+// Thread-safe.
+
+#ifndef TERN_SERVER_MODEL_REGISTRY_H_
+#define TERN_SERVER_MODEL_REGISTRY_H_
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "model/engine.h"
+#include "tokenizer/tokenizer.h"
+
+namespace tern {
+
+// Where a model comes from and how it shall run.
+struct ModelSource {
+  std::string name;  // what requests call it
+  std::string version = "1";
+  std::string folder;     // a Hugging Face folder
+  std::string precision;  // empty for what the folder suggests
+};
+
+// A loaded model. Constant once it is in a registry.
+struct ServedModel {
+  std::string name;
+  std::string version;
+  std::unique_ptr<const Engine> engine;
+  std::unique_ptr<const Tokenizer> tokenizer;
+  absl::Duration load_time;
+};
+
+// Loads engine and tokenizer, and checks that they fit each other.
+// Errors: those of Engine::Load and Tokenizer::Load, with the model's name in
+// front; INVALID_ARGUMENT where the tokenizer has more tokens than the engine.
+absl::StatusOr<std::shared_ptr<const ServedModel>> LoadServedModel(
+    const ModelSource& source, bool verify_checksums);
+
+// What a request needs of a model.
+enum class ModelUse { kClassify, kAnswer };
+
+class ModelRegistry {
+ public:
+  // Errors: ALREADY_EXISTS for a second model of that name and version.
+  absl::Status Add(std::shared_ptr<const ServedModel> model);
+
+  // The model; an empty version means the newest.
+  // Errors: NOT_FOUND listing what is served.
+  absl::StatusOr<std::shared_ptr<const ServedModel>> Find(
+      absl::string_view name, absl::string_view version) const;
+
+  // The same for a request: an empty name means the one model of that use.
+  // Errors: as above; INVALID_ARGUMENT for a model of the other use, or for an
+  // empty name where several models would do.
+  absl::StatusOr<std::shared_ptr<const ServedModel>> FindFor(
+      ModelUse use, absl::string_view name, absl::string_view version) const;
+
+  // Sorted by name, then version, oldest first.
+  std::vector<std::shared_ptr<const ServedModel>> All() const;
+
+ private:
+  // "2" comes before "10", "1.9" before "1.10".
+  struct OlderVersion {
+    bool operator()(const std::string& a, const std::string& b) const;
+  };
+  using Versions =
+      std::map<std::string, std::shared_ptr<const ServedModel>, OlderVersion>;
+
+  std::string ServedNames() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // std::mutex, which ThreadSanitizer sees; Debian's Abseil is not
+  // instrumented.
+  mutable std::mutex mutex_;
+  std::map<std::string, Versions, std::less<>> models_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace tern
+
+#endif  // TERN_SERVER_MODEL_REGISTRY_H_

@@ -1,0 +1,338 @@
+#include "server/options.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "absl/flags/commandlineflag.h"
+#include "absl/flags/flag.h"
+#include "absl/flags/reflection.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "model/engine.h"
+#include "server/core_budget.h"
+
+ABSL_FLAG(std::string, model, "",
+          "A model to serve: name=folder[,precision=fp32|int8|ternary]"
+          "[,version=V]. Folder is a Hugging Face folder; precision is by "
+          "default ternary for a ternary folder, else fp32. Repeat the flag "
+          "for more models.");
+ABSL_FLAG(std::string, models_dir, "",
+          "Serve every folder in this one that has a config.json, under its "
+          "own name.");
+ABSL_FLAG(bool, verify_checksums, true,
+          "Check the SHA-256 of each tensor of a ternary folder at load.");
+ABSL_FLAG(std::string, listen, "127.0.0.1:8500",
+          "Host and port of gRPC; port 0 is any free one.");
+ABSL_FLAG(std::string, metrics_listen, "127.0.0.1:9464",
+          "Host and port of /metrics for Prometheus; port 0 is any free one, "
+          "empty switches it off.");
+ABSL_FLAG(int, max_message_bytes, 4 << 20,
+          "Longest request, in bytes, 1024 to 1073741824.");
+ABSL_FLAG(int, max_inputs, 1024, "Most inputs of a call, 1 to 1000000.");
+ABSL_FLAG(int, workers, 0,
+          "Batches that run at the same time, 1 to 1024; 0 for one per core "
+          "(of the affinity mask and the cgroup's CPU quota).");
+ABSL_FLAG(int, threads, 0,
+          "Most threads of a batch that runs alone, 1 to 1024; 0 for all "
+          "cores. Workers together never run more threads than cores.");
+ABSL_FLAG(int, max_batch_tokens, 4096,
+          "Most tokens of a batch, 1 to 1048576; a longer sequence runs "
+          "alone.");
+ABSL_FLAG(int, max_waiting_requests, 1024,
+          "Requests that may wait for a worker, 1 to 1000000; more are refused "
+          "with RESOURCE_EXHAUSTED.");
+ABSL_FLAG(int64_t, max_waiting_tokens, 1 << 18,
+          "Tokens that may wait for a worker, 1 to 1000000000; more are "
+          "refused with RESOURCE_EXHAUSTED.");
+ABSL_FLAG(absl::Duration, lame_duck, absl::Milliseconds(500),
+          "On SIGTERM, time to keep taking requests while health says "
+          "NOT_SERVING, 0s to 1h, so that load balancers notice.");
+ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(30),
+          "Time for accepted requests to end after that, 0s to 1h; then they "
+          "are cancelled.");
+ABSL_FLAG(std::string, log_format, "text", "text or json.");
+ABSL_FLAG(std::string, log_level, "info", "debug, info, warning or error.");
+
+namespace tern {
+namespace {
+
+absl::Status BadFlag(absl::string_view flag, absl::string_view expected,
+                     absl::string_view found) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--", flag, ": expected ", expected, ", found '", found, "'"));
+}
+
+std::string Dashed(absl::string_view name) {
+  return absl::StrReplaceAll(name, {{"_", "-"}});
+}
+
+// The flags above, by name; libraries may have flags of their own.
+std::map<std::string, absl::CommandLineFlag*> OurFlags() {
+  const std::string file =
+      absl::FindCommandLineFlag("max_batch_tokens")->Filename();
+  std::map<std::string, absl::CommandLineFlag*> flags;
+  for (const auto& [name, flag] : absl::GetAllFlags()) {
+    if (flag->Filename() == file) flags.emplace(std::string(name), flag);
+  }
+  return flags;
+}
+
+absl::string_view TypeName(const absl::CommandLineFlag& flag) {
+  if (flag.IsOfType<bool>()) return "true or false";
+  if (flag.IsOfType<absl::Duration>()) return "a duration such as 500ms or 2s";
+  if (flag.IsOfType<std::string>()) return "a text";
+  return "an integer";
+}
+
+// Our own walk over the arguments, since absl::ParseCommandLine exits with 1
+// where we exit with 2, and keeps only the last of repeated flags.
+absl::Status SetFlags(absl::Span<const absl::string_view> arguments,
+                      Options& options) {
+  const auto flags = OurFlags();
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    if (!absl::StartsWith(arguments[i], "--")) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "expected flags only, found '", arguments[i], "'; see --help"));
+    }
+    const std::pair<absl::string_view, absl::string_view> parts =
+        absl::StrSplit(arguments[i].substr(2), absl::MaxSplits('=', 1));
+    const bool has_value = absl::StrContains(arguments[i], '=');
+    const std::string name = absl::StrReplaceAll(parts.first, {{"-", "_"}});
+    if (name == "help") {
+      options.help = true;
+      return absl::OkStatus();
+    }
+    auto flag = flags.find(name);
+    absl::string_view value = parts.second;
+    if (flag == flags.end() && absl::StartsWith(name, "no") && !has_value) {
+      flag = flags.find(name.substr(2));
+      value = "false";
+      if (flag != flags.end() && !flag->second->IsOfType<bool>()) {
+        flag = flags.end();
+      }
+    } else if (flag != flags.end() && !has_value) {
+      if (flag->second->IsOfType<bool>()) {
+        value = "true";
+      } else if (i + 1 < arguments.size()) {
+        value = arguments[++i];
+      } else {
+        return BadFlag(Dashed(name), TypeName(*flag->second), "");
+      }
+    }
+    if (flag == flags.end()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--", parts.first, ": no such flag; see --help for those there are"));
+    }
+    std::string error;
+    if (!flag->second->ParseFrom(value, &error)) {
+      return BadFlag(Dashed(name), TypeName(*flag->second), value);
+    }
+    if (name == "model") {
+      auto source = ParseModelSource(value);
+      if (!source.ok()) return source.status();
+      options.models.push_back(*std::move(source));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AddModelsIn(const std::string& folder, Options& options) {
+  std::error_code error;
+  std::set<std::string> names;
+  for (std::filesystem::directory_iterator entry(folder, error), end;
+       !error && entry != end; entry.increment(error)) {
+    if (std::filesystem::exists(entry->path() / "config.json", error)) {
+      names.insert(entry->path().filename());
+    }
+  }
+  if (error) {
+    return BadFlag("models-dir", "a readable folder",
+                   absl::StrCat(folder, ": ", error.message()));
+  }
+  if (names.empty()) {
+    return BadFlag("models-dir", "folders with a config.json in it", folder);
+  }
+  for (const std::string& name : names) {
+    ModelSource source;
+    source.name = name;
+    source.folder = std::filesystem::path(folder) / name;
+    options.models.push_back(std::move(source));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckModels(const Options& options) {
+  if (options.models.empty()) {
+    return absl::InvalidArgumentError(
+        "--model: expected at least one name=folder (or --models-dir), found "
+        "none");
+  }
+  std::set<std::pair<std::string, std::string>> seen;
+  for (const ModelSource& model : options.models) {
+    if (!seen.emplace(model.name, model.version).second) {
+      return BadFlag(
+          "model", "different names or versions",
+          absl::StrCat(model.name, "' twice in version '", model.version));
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::string ToText(int64_t value) { return absl::StrCat(value); }
+std::string ToText(absl::Duration value) { return absl::FormatDuration(value); }
+
+template <typename T>
+absl::Status CheckRange(const absl::Flag<T>& flag, T least, T most) {
+  const T value = absl::GetFlag(flag);
+  if (least <= value && value <= most) return absl::OkStatus();
+  return BadFlag(Dashed(absl::GetFlagReflectionHandle(flag).Name()),
+                 absl::StrCat(ToText(least), " to ", ToText(most)),
+                 ToText(value));
+}
+
+absl::Status CheckRanges() {
+  for (const absl::Status& status :
+       {CheckRange(FLAGS_max_message_bytes, 1024, 1 << 30),
+        CheckRange(FLAGS_max_inputs, 1, 1000000),
+        CheckRange(FLAGS_workers, 0, 1024), CheckRange(FLAGS_threads, 0, 1024),
+        CheckRange(FLAGS_max_batch_tokens, 1, 1 << 20),
+        CheckRange(FLAGS_max_waiting_requests, 1, 1000000),
+        CheckRange<int64_t>(FLAGS_max_waiting_tokens, 1, 1000000000),
+        CheckRange(FLAGS_lame_duck, absl::ZeroDuration(), absl::Hours(1)),
+        CheckRange(FLAGS_drain_timeout, absl::ZeroDuration(),
+                   absl::Hours(1))}) {
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckAddress(absl::string_view flag, absl::string_view address) {
+  const size_t colon = address.rfind(':');
+  int port = -1;
+  if (colon == absl::string_view::npos || colon == 0 ||
+      !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 ||
+      port > std::numeric_limits<uint16_t>::max()) {
+    return BadFlag(flag, "host:port", address);
+  }
+  return absl::OkStatus();
+}
+
+// The value whose name a flag holds.
+template <typename T>
+absl::Status Choose(absl::string_view flag, const std::string& name,
+                    const std::map<std::string, T>& choices, T& choice) {
+  const auto found = choices.find(name);
+  if (found == choices.end()) {
+    return BadFlag(flag,
+                   absl::StrJoin(choices, " or ",
+                                 [](std::string* out, const auto& entry) {
+                                   absl::StrAppend(out, entry.first);
+                                 }),
+                   name);
+  }
+  choice = found->second;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<ModelSource> ParseModelSource(absl::string_view text) {
+  const auto bad = [text](absl::string_view expected) {
+    return BadFlag("model", expected, text);
+  };
+  const std::vector<absl::string_view> parts = absl::StrSplit(text, ',');
+  const std::pair<absl::string_view, absl::string_view> name_and_folder =
+      absl::StrSplit(parts[0], absl::MaxSplits('=', 1));
+  ModelSource source;
+  source.name = std::string(name_and_folder.first);
+  source.folder = std::string(name_and_folder.second);
+  if (source.name.empty() || source.folder.empty()) {
+    return bad("name=folder[,precision=fp32|int8|ternary][,version=V]");
+  }
+  for (size_t i = 1; i < parts.size(); ++i) {
+    const std::pair<absl::string_view, absl::string_view> setting =
+        absl::StrSplit(parts[i], absl::MaxSplits('=', 1));
+    if (setting.first == "precision") {
+      source.precision = std::string(setting.second);
+      if (!ParsePrecision(setting.second).ok()) {
+        return bad("precision fp32, int8 or ternary");
+      }
+    } else if (setting.first == "version" && !setting.second.empty()) {
+      source.version = std::string(setting.second);
+    } else {
+      return bad("precision=... or version=... after the folder");
+    }
+  }
+  return source;
+}
+
+absl::StatusOr<Options> ParseOptions(
+    absl::Span<const absl::string_view> arguments) {
+  Options options;
+  absl::Status status = SetFlags(arguments, options);
+  if (!status.ok()) return status;
+  if (options.help) return options;
+
+  const std::string models_dir = absl::GetFlag(FLAGS_models_dir);
+  if (!models_dir.empty()) status.Update(AddModelsIn(models_dir, options));
+  status.Update(CheckModels(options));
+  status.Update(CheckRanges());
+  options.verify_checksums = absl::GetFlag(FLAGS_verify_checksums);
+
+  options.listen = absl::GetFlag(FLAGS_listen);
+  options.metrics_listen = absl::GetFlag(FLAGS_metrics_listen);
+  status.Update(CheckAddress("listen", options.listen));
+  if (!options.metrics_listen.empty()) {
+    status.Update(CheckAddress("metrics-listen", options.metrics_listen));
+  }
+  options.max_message_bytes = absl::GetFlag(FLAGS_max_message_bytes);
+  options.max_inputs = absl::GetFlag(FLAGS_max_inputs);
+
+  const int cores = EffectiveCores();
+  options.workers = absl::GetFlag(FLAGS_workers);
+  if (options.workers == 0) options.workers = cores;
+  options.threads = absl::GetFlag(FLAGS_threads);
+  if (options.threads == 0) options.threads = cores;
+  options.max_batch_tokens = absl::GetFlag(FLAGS_max_batch_tokens);
+  options.max_waiting_requests = absl::GetFlag(FLAGS_max_waiting_requests);
+  options.max_waiting_tokens = absl::GetFlag(FLAGS_max_waiting_tokens);
+
+  options.lame_duck = absl::GetFlag(FLAGS_lame_duck);
+  options.drain_timeout = absl::GetFlag(FLAGS_drain_timeout);
+  status.Update(Choose<LogFormat>(
+      "log-format", absl::GetFlag(FLAGS_log_format),
+      {{"text", LogFormat::kText}, {"json", LogFormat::kJson}},
+      options.log_format));
+  status.Update(Choose<LogLevel>("log-level", absl::GetFlag(FLAGS_log_level),
+                                 {{"debug", LogLevel::kDebug},
+                                  {"info", LogLevel::kInfo},
+                                  {"warning", LogLevel::kWarning},
+                                  {"error", LogLevel::kError}},
+                                 options.log_level));
+  if (!status.ok()) return status;
+  return options;
+}
+
+std::string HelpText() {
+  std::string text =
+      "tern-server: serves BERT models over gRPC.\n\n"
+      "  tern-server --model sst2=models/sst2\n\n";
+  for (const auto& [name, flag] : OurFlags()) {
+    absl::StrAppend(&text, "  --", Dashed(name));
+    const std::string initial = flag->DefaultValue();
+    if (!initial.empty()) absl::StrAppend(&text, "  (", initial, ")");
+    absl::StrAppend(&text, "\n      ", flag->Help(), "\n");
+  }
+  return text;
+}
+
+}  // namespace tern

@@ -1,0 +1,58 @@
+// The server's command line.
+
+#ifndef TERN_SERVER_OPTIONS_H_
+#define TERN_SERVER_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "server/log.h"
+#include "server/model_registry.h"
+
+namespace tern {
+
+struct Options {
+  bool help = false;  // print HelpText() and exit; nothing else was checked
+
+  std::vector<ModelSource> models;  // at least one, of different names
+  bool verify_checksums = true;
+
+  std::string listen;          // host:port
+  std::string metrics_listen;  // host:port, or empty for none
+  int max_message_bytes = 0;
+  int max_inputs = 0;
+
+  int workers = 0;
+  int threads = 0;  // most per batch
+  int max_batch_tokens = 0;
+  int max_waiting_requests = 0;
+  int64_t max_waiting_tokens = 0;
+
+  absl::Duration lame_duck;
+  absl::Duration drain_timeout;
+
+  LogFormat log_format = LogFormat::kText;
+  LogLevel log_level = LogLevel::kInfo;
+};
+
+// Reads a command line without the program's name. Flags are --name=value or
+// --name value, with - or _ within names; --model may be repeated.
+// Errors: INVALID_ARGUMENT or NOT_FOUND naming the flag, what was expected and
+// what was found.
+absl::StatusOr<Options> ParseOptions(
+    absl::Span<const absl::string_view> arguments);
+
+// name=folder[,precision=fp32|int8|ternary][,version=...]
+absl::StatusOr<ModelSource> ParseModelSource(absl::string_view text);
+
+// All flags with their defaults.
+std::string HelpText();
+
+}  // namespace tern
+
+#endif  // TERN_SERVER_OPTIONS_H_

@@ -1,0 +1,162 @@
+#include "server/server.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/server_builder.h"
+#include "server/log.h"
+
+namespace tern {
+namespace {
+
+// A client may ping an idle connection this often; gRPC's own 5 minutes are
+// longer than most NATs and load balancers keep a silent connection.
+constexpr absl::Duration kLeastPingInterval = absl::Seconds(10);
+// We ping silent clients this often, and drop those that do not answer.
+constexpr absl::Duration kPingInterval = absl::Minutes(1);
+constexpr absl::Duration kPingTimeout = absl::Seconds(20);
+
+int Milliseconds(absl::Duration duration) {
+  return static_cast<int>(absl::ToInt64Milliseconds(duration));
+}
+
+std::string WithPort(const std::string& address, int port) {
+  return absl::StrCat(address.substr(0, address.rfind(':')), ":", port);
+}
+
+Scheduler::Options SchedulerOptions(const Options& options) {
+  Scheduler::Options scheduler;
+  scheduler.max_batch_tokens = options.max_batch_tokens;
+  scheduler.max_waiting_requests = options.max_waiting_requests;
+  scheduler.max_waiting_tokens = options.max_waiting_tokens;
+  return scheduler;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Options& options) {
+  auto server = std::unique_ptr<Server>(new Server(options));
+  for (const absl::Status& status : {server->LoadModels(), server->Listen()}) {
+    if (!status.ok()) return status;
+  }
+  return server;
+}
+
+Server::Server(const Options& options)
+    : options_(options),
+      scheduler_(SchedulerOptions(options), &clock_),
+      metrics_(&scheduler_),
+      cores_(EffectiveCores()),
+      inference_service_({options.max_inputs}, &clock_, &models_, &scheduler_,
+                         &metrics_),
+      model_service_(&models_),
+      health_service_({v1::InferenceService::service_full_name(),
+                       v1::ModelService::service_full_name()}) {}
+
+Server::~Server() { StopServing(options_.drain_timeout); }
+
+absl::Status Server::LoadModels() {
+  for (const ModelSource& source : options_.models) {
+    auto model = LoadServedModel(source, options_.verify_checksums);
+    if (!model.ok()) return model.status();
+    const Engine& engine = *(*model)->engine;
+    Log(LogLevel::kInfo, "model loaded",
+        {{"model", source.name},
+         {"version", source.version},
+         {"folder", source.folder},
+         {"precision", std::string(PrecisionName(engine.precision()))},
+         {"variant", std::string(engine.variant())},
+         {"bytes", engine.file_bytes()},
+         {"seconds", absl::ToDoubleSeconds((*model)->load_time)}});
+    metrics_.SetModel(**model);
+    if (absl::Status status = models_.Add(*std::move(model)); !status.ok()) {
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Server::Listen() {
+  if (!options_.metrics_listen.empty()) {
+    const absl::StatusOr<int> port = metrics_.Listen(options_.metrics_listen);
+    if (!port.ok()) return port.status();
+    metrics_address_ = WithPort(options_.metrics_listen, *port);
+  }
+  StartWorkers();
+
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(options_.listen, grpc::InsecureServerCredentials(),
+                           &port);
+  builder.RegisterService(&inference_service_);
+  builder.RegisterService(&model_service_);
+  builder.RegisterService(&health_service_);
+  builder.SetMaxReceiveMessageSize(options_.max_message_bytes);
+  // Two servers on one port would share its connections unseen.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
+                             Milliseconds(kPingInterval));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                             Milliseconds(kPingTimeout));
+  builder.AddChannelArgument(
+      GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+      Milliseconds(kLeastPingInterval));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  grpc_server_ = builder.BuildAndStart();
+  if (grpc_server_ == nullptr || port == 0) {
+    return absl::UnavailableError(absl::StrCat(
+        "--listen: expected a free address, found '", options_.listen, "'"));
+  }
+  address_ = WithPort(options_.listen, port);
+  health_service_.SetServing(true);
+  return absl::OkStatus();
+}
+
+void Server::StartWorkers() {
+  Worker::Options options;
+  options.max_batch_tokens = options_.max_batch_tokens;
+  options.max_threads = options_.threads;
+  const auto models = models_.All();
+  for (const auto& model : models) {
+    options.max_batch_tokens = std::max(options.max_batch_tokens,
+                                        model->engine->config().max_positions);
+  }
+  for (int i = 0; i < options_.workers; ++i) {
+    workers_.push_back(std::make_unique<Worker>(options, &clock_, &scheduler_,
+                                                &cores_, &metrics_, models));
+  }
+}
+
+void Server::Drain() {
+  Log(LogLevel::kInfo, "draining",
+      {{"lame_duck_seconds", absl::ToDoubleSeconds(options_.lame_duck)},
+       {"in_flight", scheduler_.counts().in_flight}});
+  health_service_.SetServing(false);
+  absl::SleepFor(options_.lame_duck);
+  StopServing(options_.drain_timeout);
+  const Scheduler::Counts counts = scheduler_.counts();
+  Log(LogLevel::kInfo, "stopped",
+      {{"accepted", counts.accepted},
+       {"answered", counts.answered},
+       {"failed", counts.failed},
+       {"cancelled", counts.cancelled},
+       {"expired", counts.expired}});
+}
+
+void Server::StopServing(absl::Duration timeout) {
+  health_service_.SetServing(false);
+  health_service_.EndWatches();
+  if (grpc_server_ != nullptr) {
+    // Returns when all calls have ended; the workers run on meanwhile.
+    grpc_server_->Shutdown(absl::ToChronoTime(absl::Now() + timeout));
+    grpc_server_->Wait();
+  }
+  scheduler_.Close();
+  workers_.clear();
+}
+
+}  // namespace tern

@@ -1,0 +1,79 @@
+// All of the server, put together: from options to serving to the end.
+//
+// One thread: whoever started it drains it.
+
+#ifndef TERN_SERVER_SERVER_H_
+#define TERN_SERVER_SERVER_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "grpcpp/server.h"
+#include "server/clock.h"
+#include "server/core_budget.h"
+#include "server/health_service.h"
+#include "server/inference_service.h"
+#include "server/metrics.h"
+#include "server/model_registry.h"
+#include "server/model_service.h"
+#include "server/options.h"
+#include "server/scheduler.h"
+#include "server/worker.h"
+
+namespace tern {
+
+class Server {
+ public:
+  // Loads the models, starts the workers and serves. `options` are as
+  // ParseOptions makes them.
+  // Errors: those of LoadServedModel; UNAVAILABLE for an address that it
+  // cannot listen on.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const Options& options);
+  // Drains without the lame-duck wait if Drain was not called.
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Host and port that gRPC listens on, and /metrics (empty: nowhere).
+  const std::string& address() const { return address_; }
+  const std::string& metrics_address() const { return metrics_address_; }
+
+  // Ends serving: health says NOT_SERVING, requests are taken for the
+  // lame-duck time still, then connections are told to go away, and all that
+  // was accepted is answered. What has not ended after the drain timeout is
+  // cancelled.
+  void Drain();
+
+  // The parts, for tests.
+  Scheduler& scheduler() { return scheduler_; }
+  CoreBudget& cores() { return cores_; }
+  Metrics& metrics() { return metrics_; }
+
+ private:
+  explicit Server(const Options& options);
+  absl::Status LoadModels();
+  absl::Status Listen();
+  void StartWorkers();
+  void StopServing(absl::Duration timeout);
+
+  const Options options_;
+  // In this order: each uses those above it.
+  MonotonicClock clock_;
+  ModelRegistry models_;
+  Scheduler scheduler_;
+  Metrics metrics_;
+  CoreBudget cores_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  InferenceService inference_service_;
+  ModelService model_service_;
+  HealthService health_service_;
+  std::unique_ptr<grpc::Server> grpc_server_;
+  std::string address_;
+  std::string metrics_address_;
+};
+
+}  // namespace tern
+
+#endif  // TERN_SERVER_SERVER_H_
