@@ -54,6 +54,22 @@ absl::Status CopyTokenizerFiles(const std::string& from,
   return absl::OkStatus();
 }
 
+// The config.json of `from`, changed to say how the tensors are now.
+absl::StatusOr<nlohmann::json> NewConfig(const std::string& from, DType dtype,
+                                         const nlohmann::json& quantization) {
+  absl::StatusOr<nlohmann::json> config =
+      ReadJsonObjectFile(absl::StrCat(from, "/config.json"));
+  if (!config.ok()) return config;
+  // transformers 5 says "dtype", older ones "torch_dtype".
+  const char* key = config->contains("dtype") ? "dtype" : "torch_dtype";
+  (*config)[key] = dtype == DType::kF16    ? "float16"
+                   : dtype == DType::kBF16 ? "bfloat16"
+                                           : "float32";
+  config->erase("quantization_config");
+  if (!quantization.is_null()) (*config)["quantization_config"] = quantization;
+  return config;
+}
+
 template <typename T>
 std::vector<uint8_t> Bytes(absl::Span<const T> values) {
   std::vector<uint8_t> bytes(values.size() * sizeof(T));
@@ -124,7 +140,10 @@ absl::Status FolderWriter::WriteFiles(const std::string& folder,
 }
 
 absl::Status FolderWriter::Write(const std::string& to, const std::string& from,
-                                 const nlohmann::json& config) const {
+                                 DType dtype,
+                                 const nlohmann::json& quantization) const {
+  absl::StatusOr<nlohmann::json> config = NewConfig(from, dtype, quantization);
+  if (!config.ok()) return config.status();
   std::error_code error;
   if (fs::exists(to, error) &&
       !(fs::is_directory(to, error) && fs::is_empty(to, error))) {
@@ -136,7 +155,7 @@ absl::Status FolderWriter::Write(const std::string& to, const std::string& from,
   const std::string temporary = absl::StrCat(trimmed, ".", getpid(), ".tmp");
   fs::create_directories(temporary, error);
   if (error) return FileError(error, "create", temporary);
-  absl::Status status = WriteFiles(temporary, from, config);
+  absl::Status status = WriteFiles(temporary, from, *config);
   if (status.ok()) {
     fs::rename(temporary, trimmed, error);
     if (error) status = FileError(error, "create", to);

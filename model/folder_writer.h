@@ -34,12 +34,13 @@ class FolderWriter {
   void AddTernary(const std::string& name, int64_t n, int64_t k,
                   absl::Span<const int8_t> t, absl::Span<const float> scales);
 
-  // Writes the folder `to` with what was added, `config` as its config.json,
-  // and the tokenizer's files of the folder `from`. The folder appears whole or
-  // not at all. Errors: ALREADY_EXISTS where `to` is there and not an empty
-  // folder; NOT_FOUND where `from` has no vocab.txt; what errno says.
+  // Writes the folder `to`: what was added, the tokenizer's files of the folder
+  // `from`, and its config.json with this dtype and quantization_config (null
+  // for none). The folder appears whole or not at all.
+  // Errors: ALREADY_EXISTS where `to` is there and not an empty folder;
+  // NOT_FOUND where `from` has no vocab.txt; what errno says.
   absl::Status Write(const std::string& to, const std::string& from,
-                     const nlohmann::json& config) const;
+                     DType dtype, const nlohmann::json& quantization) const;
 
  private:
   void Add(const std::string& name, DType dtype, std::vector<int64_t> shape,

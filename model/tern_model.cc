@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <map>
@@ -170,22 +171,37 @@ void ShowProgress(int done, int total) {
                 done == total ? "\n" : "");
 }
 
+// "43.2%" of two sums of squares.
+std::string RelativeError(double squared_error, double squared_norm) {
+  return absl::StrFormat(
+      "%.1f%%",
+      squared_norm == 0 ? 0 : 100 * std::sqrt(squared_error / squared_norm));
+}
+
+void PrintReport(const std::vector<TernarizedTensor>& report) {
+  double squared_error = 0, squared_norm = 0;
+  absl::PrintF("%-58s %10s %6s %6s\n", "tensor", "weights", "zeros", "error");
+  for (const TernarizedTensor& tensor : report) {
+    absl::PrintF("%-58s %10d %5.1f%% %6s\n", tensor.name, tensor.weights,
+                 100.0 * tensor.zeros / tensor.weights,
+                 RelativeError(tensor.squared_error, tensor.squared_norm));
+    squared_error += tensor.squared_error;
+    squared_norm += tensor.squared_norm;
+  }
+  absl::PrintF("relative error of all ternary weights: %s\n",
+               RelativeError(squared_error, squared_norm));
+}
+
 int Ternarize(const std::string& from, const std::string& to) {
-  absl::StatusOr<TernarizeReport> report =
-      TernarizeFolder(from, to, ShowProgress);
-  if (!report.ok()) return Fail(report.status());
+  std::vector<TernarizedTensor> report;
+  absl::Status ternarized = TernarizeFolder(from, to, ShowProgress, &report);
+  if (!ternarized.ok()) return Fail(ternarized);
   absl::StatusOr<ModelFolder> model = OpenFolder(to);
   if (!model.ok()) return Fail(model.status());
   absl::StatusOr<ModelBytes> bytes = CountBytes(*model);
   if (!bytes.ok()) return Fail(bytes.status());
-  absl::PrintF("%-58s %10s %6s %6s\n", "tensor", "weights", "zeros", "error");
-  for (const TernarizedTensor& tensor : report->tensors) {
-    absl::PrintF("%-58s %10d %5.1f%% %5.1f%%\n", tensor.name, tensor.weights,
-                 100 * tensor.zero_share, 100 * tensor.relative_error);
-  }
+  PrintReport(report);
   PrintSizes(*bytes, model->file->file_bytes());
-  absl::PrintF("relative error of the ternary weights: %.1f%%\n",
-               100 * report->relative_error);
   return 0;
 }
 

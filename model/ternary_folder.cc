@@ -1,7 +1,11 @@
 #include "model/ternary_folder.h"
 
-#include "absl/status/status.h"
+#include <utility>
+
 #include "absl/strings/str_cat.h"
+#include "kernels/ternarize.h"
+#include "model/folder_writer.h"
+#include "model/inspect_folder.h"
 #include "model/tensor_names.h"
 
 namespace tern {
@@ -70,6 +74,41 @@ void DequantizeRow(const uint8_t* codes, int k, float scale, float* w) {
   for (int p = 0; p < k; ++p) w[p] = scale * (CodeAt(codes, p) - 1);
 }
 
+struct Ternarized {
+  std::vector<int8_t> t;      // [n, k]
+  std::vector<float> scales;  // [1] or [n]
+};
+
+Ternarized Ternarize(const ExpectedTensor& tensor,
+                     const std::vector<float>& w) {
+  const size_t groups =
+      tensor.storage == Storage::kTernaryPerRow ? tensor.shape[0] : 1;
+  const size_t group_size = w.size() / groups;
+  Ternarized result;
+  result.t.resize(w.size());
+  for (size_t g = 0; g < groups; ++g) {
+    result.scales.push_back(TernarizeTwn(w.data() + g * group_size, group_size,
+                                         result.t.data() + g * group_size));
+  }
+  return result;
+}
+
+TernarizedTensor Measure(const std::string& name, const std::vector<float>& w,
+                         const Ternarized& ternarized) {
+  const size_t group_size = w.size() / ternarized.scales.size();
+  TernarizedTensor measured;
+  measured.name = name;
+  measured.weights = w.size();
+  for (size_t i = 0; i < w.size(); ++i) {
+    const double scale = ternarized.scales[i / group_size];
+    const double error = w[i] - scale * ternarized.t[i];
+    measured.squared_norm += static_cast<double>(w[i]) * w[i];
+    measured.squared_error += error * error;
+    measured.zeros += ternarized.t[i] == 0;
+  }
+  return measured;
+}
+
 }  // namespace
 
 std::string ScaleName(absl::string_view name) {
@@ -131,6 +170,45 @@ void DecodeTernary(const uint8_t* codes, int64_t k, int8_t* t) {
   for (int64_t p = 0; p < k; ++p) {
     t[p] = static_cast<int8_t>(CodeAt(codes, p) - 1);
   }
+}
+
+absl::Status TernarizeFolder(const std::string& from, const std::string& to,
+                             Progress progress,
+                             std::vector<TernarizedTensor>* report) {
+  absl::StatusOr<ModelFolder> model = OpenFolder(from);
+  if (!model.ok()) return model.status();
+  if (model->config.ternary) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(from, ": is ternary already"));
+  }
+
+  FolderWriter writer;
+  const int total = static_cast<int>(model->tensors.size());
+  progress(0, total);
+  for (int i = 0; i < total; ++i) {
+    const ExpectedTensor& tensor = model->tensors[i];
+    absl::StatusOr<std::vector<float>> w = ReadAsFloats(*model, tensor);
+    if (!w.ok()) return w.status();
+    if (tensor.ternary()) {
+      const Ternarized ternarized = Ternarize(tensor, *w);
+      writer.AddTernary(tensor.name, tensor.shape[0], tensor.shape[1],
+                        ternarized.t, ternarized.scales);
+      if (report != nullptr) {
+        report->push_back(Measure(tensor.name, *w, ternarized));
+      }
+    } else {
+      absl::Status added =
+          writer.AddFloats(tensor.name, tensor.shape, *w, DType::kF32);
+      if (!added.ok()) return added;
+    }
+    progress(i + 1, total);
+  }
+  return writer.Write(to, from, DType::kF32,
+                      {{"quant_method", "tern"},
+                       {"version", 1},
+                       {"bits", 2},
+                       {"weights", "twn"},
+                       {"activation_bits", 8}});
 }
 
 }  // namespace tern

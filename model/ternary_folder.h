@@ -1,5 +1,6 @@
-// The ternary matrices of a model file: W = scale * T, T in {-1, 0, +1}.
+// Ternary model folders: reading their matrices, and making such a folder.
 //
+// A ternary matrix is W = scale * T, T in {-1, 0, +1}; model.safetensors holds
 //   <name>        U8  [n, ceil(k / 4)]  four codes per byte, lowest bits first,
 //                                       code = t + 1; a row's last byte is
 //                                       filled up with code 1, the zero
@@ -17,6 +18,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -61,6 +64,30 @@ std::vector<uint8_t> EncodeTernary(absl::Span<const int8_t> t, int64_t n,
 
 // t [k] of one row of codes.
 void DecodeTernary(const uint8_t* codes, int64_t k, int8_t* t);
+
+// What ternarization did to one tensor.
+struct TernarizedTensor {
+  std::string name;
+  int64_t weights = 0;
+  int64_t zeros = 0;
+  double squared_norm = 0;   // ||W||^2, Frobenius
+  double squared_error = 0;  // ||W - scale T||^2
+};
+
+// Called before the first and after each tensor.
+using Progress = absl::FunctionRef<void(int done, int total)>;
+
+// Makes the ternary folder `to` from the ordinary folder `from`, without
+// training: by TWN (kernels/ternarize.h), one scale per matrix, one per row for
+// the word embeddings; everything else becomes F32. It holds exactly the
+// tensors that the model uses, under their current names. Where `report` is
+// given, appends to it each tensor that became ternary.
+// Errors: what loading `from` gives; FAILED_PRECONDITION where it is ternary
+// already; what FolderWriter::Write gives.
+absl::Status TernarizeFolder(
+    const std::string& from, const std::string& to,
+    Progress progress = [](int, int) {},
+    std::vector<TernarizedTensor>* report = nullptr);
 
 }  // namespace tern
 
