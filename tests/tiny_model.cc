@@ -158,7 +158,7 @@ std::vector<std::string> TinyVocabulary() {
     tokens.push_back(absl::StrCat("##", std::string(1, c)));
   for (char c = 'a'; c <= 'z'; ++c)
     tokens.push_back(absl::StrCat("##", std::string(1, c)));
-  for (const char* piece : {"##ed", "##er", "##ing", "##ly", "##s"}) {
+  for (const char* piece : {"##ed", "##er", "##ing", "##ly"}) {
     tokens.push_back(piece);
   }
   for (const char* word :
