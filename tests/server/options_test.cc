@@ -1,0 +1,137 @@
+#include "server/options.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include "absl/flags/reflection.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace tern {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Flags are global; each test finds them at their defaults.
+class OptionsTest : public ::testing::Test {
+ private:
+  absl::FlagSaver saver_;
+};
+
+std::string ErrorOf(std::vector<absl::string_view> arguments) {
+  const auto options = ParseOptions(arguments);
+  return options.ok() ? "" : std::string(options.status().message());
+}
+
+TEST_F(OptionsTest, ModelsMayBeRepeated) {
+  const auto options = ParseOptions(
+      {"--model=a=folder/a", "--model", "b=folder/b,precision=int8,version=2"});
+
+  ASSERT_TRUE(options.ok()) << options.status();
+  ASSERT_EQ(options->models.size(), 2u);
+  EXPECT_EQ(options->models[0].name, "a");
+  EXPECT_EQ(options->models[0].folder, "folder/a");
+  EXPECT_EQ(options->models[0].precision, "");
+  EXPECT_EQ(options->models[0].version, "1");
+  EXPECT_EQ(options->models[1].precision, "int8");
+  EXPECT_EQ(options->models[1].version, "2");
+}
+
+TEST_F(OptionsTest, DashesAndUnderscoresAreTheSame) {
+  const auto options =
+      ParseOptions({"--model=a=b", "--max-batch-tokens=77", "--max_inputs=3",
+                    "--lame-duck=2s", "--noverify-checksums"});
+
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->max_batch_tokens, 77);
+  EXPECT_EQ(options->max_inputs, 3);
+  EXPECT_EQ(options->lame_duck, absl::Seconds(2));
+  EXPECT_FALSE(options->verify_checksums);
+}
+
+TEST_F(OptionsTest, WorkersAndThreadsAreTheCoresByDefault) {
+  const auto options = ParseOptions({"--model=a=b"});
+
+  ASSERT_TRUE(options.ok());
+  EXPECT_GE(options->workers, 1);
+  EXPECT_EQ(options->workers, options->threads);
+}
+
+TEST_F(OptionsTest, ModelsDirServesEveryFolderWithAConfig) {
+  const auto root = std::filesystem::path(::testing::TempDir()) / "models_dir";
+  std::filesystem::remove_all(root);
+  for (const char* name : {"b", "a", "not-a-model"}) {
+    std::filesystem::create_directories(root / name);
+  }
+  std::ofstream(root / "a" / "config.json") << "{}";
+  std::ofstream(root / "b" / "config.json") << "{}";
+
+  const std::string flag = "--models-dir=" + root.string();
+  const auto options = ParseOptions({flag});
+
+  ASSERT_TRUE(options.ok()) << options.status();
+  ASSERT_EQ(options->models.size(), 2u);
+  EXPECT_EQ(options->models[0].name, "a");
+  EXPECT_EQ(options->models[1].name, "b");
+}
+
+TEST_F(OptionsTest, HelpNamesEveryFlag) {
+  const auto options = ParseOptions({"--help"});
+  ASSERT_TRUE(options.ok());
+  EXPECT_TRUE(options->help);
+  for (const char* flag :
+       {"--model", "--models-dir", "--listen", "--workers", "--lame-duck"}) {
+    EXPECT_THAT(HelpText(), HasSubstr(flag));
+  }
+}
+
+TEST_F(OptionsTest, NoModelIsAnError) {
+  EXPECT_THAT(ErrorOf({}), HasSubstr("--model: expected at least one"));
+}
+
+TEST_F(OptionsTest, AnUnknownFlagIsNamed) {
+  EXPECT_THAT(ErrorOf({"--model=a=b", "--wokers=3"}),
+              HasSubstr("--wokers: no such flag"));
+  EXPECT_THAT(ErrorOf({"--nosuch"}), HasSubstr("--nosuch: no such flag"));
+  EXPECT_THAT(ErrorOf({"serve"}), HasSubstr("'serve'"));
+}
+
+TEST_F(OptionsTest, ABadValueIsNamedWithWhatWasExpected) {
+  EXPECT_EQ(ErrorOf({"--model=a=b", "--workers=many"}),
+            "--workers: expected an integer, found 'many'");
+  EXPECT_EQ(ErrorOf({"--model=a=b", "--lame-duck=5"}),
+            "--lame-duck: expected a duration such as 500ms or 2s, found '5'");
+  EXPECT_EQ(ErrorOf({"--model=a=b", "--workers"}),
+            "--workers: expected an integer, found ''");
+}
+
+TEST_F(OptionsTest, AValueOutOfRangeIsNamedWithItsBounds) {
+  EXPECT_EQ(ErrorOf({"--model=a=b", "--max-batch-tokens=0"}),
+            "--max-batch-tokens: expected 1 to 1048576, found '0'");
+}
+
+TEST_F(OptionsTest, ABadChoiceListsTheChoices) {
+  EXPECT_EQ(ErrorOf({"--model=a=b", "--log-format=xml"}),
+            "--log-format: expected json or text, found 'xml'");
+}
+
+TEST_F(OptionsTest, AnAddressIsHostAndPort) {
+  EXPECT_EQ(ErrorOf({"--model=a=b", "--listen=8500"}),
+            "--listen: expected host:port, found '8500'");
+  EXPECT_THAT(ErrorOf({"--model=a=b", "--listen=host:70000"}),
+              HasSubstr("--listen"));
+  EXPECT_EQ(ErrorOf({"--model=a=b", "--listen=[::1]:0", "--metrics-listen="}),
+            "");
+}
+
+TEST_F(OptionsTest, ABadModelIsNamed) {
+  for (const char* model :
+       {"--model=a", "--model==b", "--model=a=", "--model=a=b,precision=fp8",
+        "--model=a=b,speed=9"}) {
+    EXPECT_THAT(ErrorOf({model}), HasSubstr("--model: expected")) << model;
+  }
+  EXPECT_THAT(ErrorOf({"--model=a=b", "--model=a=c"}), HasSubstr("twice"));
+}
+
+}  // namespace
+}  // namespace tern

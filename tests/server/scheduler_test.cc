@@ -1,0 +1,358 @@
+#include "server/scheduler.h"
+
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/status_mapping.h"
+
+namespace tern {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::Pair;
+
+// A scheduler on a virtual clock, and the requests that were given to it.
+class SchedulerTest : public ::testing::Test {
+ protected:
+  void Restart(Scheduler::Options options) {
+    scheduler_ = std::make_unique<Scheduler>(options, &clock_);
+  }
+
+  // A request with sequences of these lengths.
+  std::shared_ptr<Request> MakeRequest(
+      const std::string& name, const std::vector<int>& lengths,
+      std::shared_ptr<const ServedModel> model) {
+    auto request = std::make_shared<Request>();
+    request->model = std::move(model);
+    for (const int length : lengths) {
+      Encoding encoding;
+      encoding.ids.resize(length);
+      encoding.type_ids.resize(length);
+      request->sequences.push_back(encoding);
+    }
+    request->done = [this, name](const absl::Status& status) {
+      ++done_[name];
+      statuses_[name] = status;
+      // Fails by a deadlock if a lock is held.
+      scheduler_->counts();
+    };
+    names_[request.get()] = name;
+    return request;
+  }
+  std::shared_ptr<Request> MakeRequest(const std::string& name,
+                                       const std::vector<int>& lengths) {
+    return MakeRequest(name, lengths, model_a_);
+  }
+
+  std::shared_ptr<Request> Push(const std::string& name,
+                                const std::vector<int>& lengths) {
+    auto request = MakeRequest(name, lengths);
+    EXPECT_EQ(scheduler_->Push(request), absl::OkStatus());
+    return request;
+  }
+
+  // "name" and sequence of each item.
+  std::vector<std::pair<std::string, int>> Items(const Work& work) {
+    std::vector<std::pair<std::string, int>> items;
+    for (const Work::Item& item : work.items) {
+      items.emplace_back(names_[item.request.get()], item.sequence);
+    }
+    return items;
+  }
+
+  VirtualClock clock_;
+  std::shared_ptr<const ServedModel> model_a_ = std::make_shared<ServedModel>();
+  std::shared_ptr<const ServedModel> model_b_ = std::make_shared<ServedModel>();
+  std::unique_ptr<Scheduler> scheduler_ = std::make_unique<Scheduler>(
+      Scheduler::Options{.max_batch_tokens = 100}, &clock_);
+  std::map<const Request*, std::string> names_;
+  std::map<std::string, int> done_;
+  std::map<std::string, absl::Status> statuses_;
+};
+
+TEST_F(SchedulerTest, FillsABatchUpToTheTokenBudgetInOrder) {
+  Push("a", {40});
+  Push("b", {40});
+  Push("c", {40});
+
+  EXPECT_THAT(Items(scheduler_->Take()),
+              ElementsAre(Pair("a", 0), Pair("b", 0)));
+  EXPECT_THAT(Items(scheduler_->Take()), ElementsAre(Pair("c", 0)));
+  EXPECT_TRUE(scheduler_->Take().empty());
+}
+
+TEST_F(SchedulerTest, SpreadsALargeRequestOverBatches) {
+  auto request = Push("a", {60, 60, 30, 60});
+
+  const Work first = scheduler_->Take();
+  const Work second = scheduler_->Take();
+  const Work third = scheduler_->Take();
+
+  EXPECT_THAT(Items(first), ElementsAre(Pair("a", 0)));
+  EXPECT_THAT(Items(second), ElementsAre(Pair("a", 1), Pair("a", 2)));
+  EXPECT_THAT(Items(third), ElementsAre(Pair("a", 3)));
+  scheduler_->Finish(first, absl::OkStatus());
+  scheduler_->Finish(third, absl::OkStatus());
+  EXPECT_EQ(done_["a"], 0);
+  scheduler_->Finish(second, absl::OkStatus());
+  EXPECT_EQ(done_["a"], 1);
+  EXPECT_EQ(statuses_["a"], absl::OkStatus());
+}
+
+TEST_F(SchedulerTest, TakesASequenceLongerThanTheBudgetAlone) {
+  Push("long", {500});
+  Push("short", {1});
+
+  EXPECT_THAT(Items(scheduler_->Take()), ElementsAre(Pair("long", 0)));
+}
+
+TEST_F(SchedulerTest, OldestRequestDecidesTheModelOfABatch) {
+  ASSERT_TRUE(scheduler_->Push(MakeRequest("a1", {40}, model_a_)).ok());
+  ASSERT_TRUE(scheduler_->Push(MakeRequest("b1", {40}, model_b_)).ok());
+  ASSERT_TRUE(scheduler_->Push(MakeRequest("a2", {40}, model_a_)).ok());
+  ASSERT_TRUE(scheduler_->Push(MakeRequest("a3", {40}, model_a_)).ok());
+
+  EXPECT_THAT(Items(scheduler_->Take()),
+              ElementsAre(Pair("a1", 0), Pair("a2", 0)));
+  EXPECT_THAT(Items(scheduler_->Take()), ElementsAre(Pair("b1", 0)));
+  EXPECT_THAT(Items(scheduler_->Take()), ElementsAre(Pair("a3", 0)));
+}
+
+TEST_F(SchedulerTest, ShedsLoadWhenTooManyRequestsWait) {
+  Restart({.max_waiting_requests = 2});
+  Push("a", {10});
+  Push("b", {10});
+
+  const absl::Status status = scheduler_->Push(MakeRequest("c", {10}));
+
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(RetryDelay(status).has_value());
+  EXPECT_EQ(done_["c"], 0);
+  EXPECT_EQ(scheduler_->counts().accepted, 2);
+}
+
+TEST_F(SchedulerTest, ShedsLoadWhenTooManyTokensWait) {
+  Restart({.max_waiting_tokens = 100});
+  Push("a", {60});
+
+  EXPECT_EQ(scheduler_->Push(MakeRequest("b", {41})).code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(scheduler_->Push(MakeRequest("c", {40})), absl::OkStatus());
+}
+
+TEST_F(SchedulerTest, TakesARequestAboveTheTokenBoundWhenNothingWaits) {
+  Restart({.max_waiting_tokens = 100});
+
+  EXPECT_EQ(scheduler_->Push(MakeRequest("a", {90, 90})), absl::OkStatus());
+}
+
+TEST_F(SchedulerTest, UnawaitedRequestsMakeRoomForNewOnes) {
+  Restart({.max_waiting_requests = 1});
+  auto gone = Push("gone", {10});
+  gone->awaited = Awaited::kCancelled;
+
+  EXPECT_EQ(scheduler_->Push(MakeRequest("new", {10})), absl::OkStatus());
+  EXPECT_EQ(statuses_["gone"].code(), absl::StatusCode::kCancelled);
+}
+
+TEST_F(SchedulerTest, RetryDelayIsTheTimeToDrainHalfTheQueue) {
+  Restart({.max_batch_tokens = 100, .max_waiting_tokens = 1000});
+  Push("measured", {100});
+  const Work work = scheduler_->Take();
+  clock_.Advance(absl::Seconds(1));  // 100 tokens a second
+  scheduler_->Finish(work, absl::OkStatus());
+  Push("waiting", {1000});
+
+  const absl::Status status = scheduler_->Push(MakeRequest("refused", {1}));
+
+  ASSERT_TRUE(RetryDelay(status).has_value());
+  EXPECT_EQ(*RetryDelay(status), absl::Seconds(5));
+}
+
+TEST_F(SchedulerTest, DropsExpiredAndCancelledRequestsWhenTaking) {
+  auto expired = MakeRequest("expired", {10});
+  expired->deadline = clock_.Now() + absl::Seconds(1);
+  ASSERT_TRUE(scheduler_->Push(expired).ok());
+  auto cancelled = Push("cancelled", {10});
+  Push("alive", {10});
+  cancelled->awaited = Awaited::kCancelled;
+  clock_.Advance(absl::Seconds(1));
+
+  EXPECT_THAT(Items(scheduler_->Take()), ElementsAre(Pair("alive", 0)));
+  EXPECT_EQ(statuses_["expired"].code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(statuses_["cancelled"].code(), absl::StatusCode::kCancelled);
+}
+
+TEST_F(SchedulerTest, RefusesARequestWhoseDeadlineHasPassed) {
+  auto late = MakeRequest("late", {10});
+  late->deadline = clock_.Now();
+
+  EXPECT_EQ(scheduler_->Push(late).code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(done_["late"], 0);
+}
+
+TEST_F(SchedulerTest, ABatchIsAbandonedOnceNobodyAwaitsAnyOfIt) {
+  auto a = Push("a", {10});
+  auto b = Push("b", {10});
+  b->deadline = clock_.Now() + absl::Seconds(1);
+  const Work work = scheduler_->Take();
+
+  a->awaited = Awaited::kCancelled;
+  EXPECT_FALSE(scheduler_->Abandoned(work));
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_TRUE(scheduler_->Abandoned(work));
+
+  scheduler_->Finish(work, absl::CancelledError("abandoned"));
+  EXPECT_EQ(statuses_["a"].code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(statuses_["b"].code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(scheduler_->counts().unawaited_tokens, 20);
+}
+
+TEST_F(SchedulerTest, AFailedBatchFailsItsRequestsOnceAndDropsTheirRest) {
+  Push("a", {60, 60, 60});
+  Push("b", {60});
+  const Work first = scheduler_->Take();
+  const Work second = scheduler_->Take();
+
+  scheduler_->Finish(first, absl::InternalError("broken"));
+  EXPECT_EQ(statuses_["a"].code(), absl::StatusCode::kInternal);
+  EXPECT_TRUE(scheduler_->Abandoned(second));
+  scheduler_->Finish(second, absl::OkStatus());
+
+  EXPECT_EQ(done_["a"], 1);
+  EXPECT_THAT(Items(scheduler_->Take()), ElementsAre(Pair("b", 0)));
+  EXPECT_EQ(scheduler_->counts().failed, 1);
+}
+
+TEST_F(SchedulerTest, ClosedTakesNothingNewButHandsOutWhatWaits) {
+  Push("a", {10});
+  scheduler_->Close();
+
+  EXPECT_EQ(scheduler_->Push(MakeRequest("b", {10})).code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(scheduler_->AwaitWork());
+  EXPECT_THAT(Items(scheduler_->Take()), ElementsAre(Pair("a", 0)));
+  EXPECT_FALSE(scheduler_->AwaitWork());
+}
+
+// Random arrivals, cancels, deadlines, failures, batches in flight and a drain
+// at the end; the accounting must hold after every step.
+TEST_F(SchedulerTest, AccountsForEveryRequestExactlyOnce) {
+  constexpr int kSteps = 200000;
+  constexpr size_t kWorkers = 3;
+  Restart({.max_batch_tokens = 256,
+           .max_waiting_requests = 20,
+           .max_waiting_tokens = 2000});
+  std::mt19937 random(20240131);
+  const auto below = [&random](int n) {
+    return static_cast<int>(random() % n);
+  };
+
+  struct Sent {
+    std::shared_ptr<Request> request;
+    int done = 0;
+  };
+  std::vector<std::shared_ptr<Sent>> alive;
+  std::map<absl::StatusCode, int64_t> ended;
+  int64_t accepted = 0, refused = 0, sent = 0;
+  std::vector<Work> running;
+
+  const auto finish_one = [&] {
+    const int w = below(static_cast<int>(running.size()));
+    const absl::Status status = scheduler_->Abandoned(running[w])
+                                    ? absl::CancelledError("abandoned")
+                                : below(20) == 0 ? absl::InternalError("broken")
+                                                 : absl::OkStatus();
+    scheduler_->Finish(running[w], status);
+    running.erase(running.begin() + w);
+  };
+  const auto check = [&] {
+    const Scheduler::Counts counts = scheduler_->counts();
+    ASSERT_EQ(counts.accepted, accepted);
+    ASSERT_EQ(counts.accepted, counts.answered + counts.failed +
+                                   counts.cancelled + counts.expired +
+                                   counts.in_flight);
+    ASSERT_EQ(counts.answered, ended[absl::StatusCode::kOk]);
+    ASSERT_EQ(counts.failed, ended[absl::StatusCode::kInternal]);
+    ASSERT_EQ(counts.cancelled, ended[absl::StatusCode::kCancelled]);
+    ASSERT_EQ(counts.expired, ended[absl::StatusCode::kDeadlineExceeded]);
+    ASSERT_LE(counts.waiting_requests, 20);
+    ASSERT_GE(counts.waiting_tokens, 0);
+  };
+
+  for (int step = 0; step < kSteps; ++step) {
+    clock_.Advance(absl::Microseconds(below(1000)));
+    const int action = below(10);
+    if (action < 4) {
+      auto entry = std::make_shared<Sent>();
+      std::vector<int> lengths(1 + below(below(10) == 0 ? 30 : 3));
+      for (int& length : lengths) length = 1 + below(300);
+      entry->request = MakeRequest("", lengths, below(2) ? model_a_ : model_b_);
+      entry->request->done = [&ended,
+                              entry = entry.get()](const absl::Status& status) {
+        ++entry->done;
+        ++ended[status.code()];
+      };
+      if (below(3) == 0) {
+        entry->request->deadline =
+            clock_.Now() + absl::Microseconds(below(5000));
+      }
+      ++sent;
+      if (scheduler_->Push(entry->request).ok()) {
+        ++accepted;
+        alive.push_back(std::move(entry));
+      } else {
+        ++refused;
+      }
+    } else if (action == 4 && !alive.empty()) {
+      alive[below(static_cast<int>(alive.size()))]->request->awaited =
+          Awaited::kCancelled;
+    } else if (action < 8 && running.size() < kWorkers) {
+      Work work = scheduler_->Take();
+      if (!work.empty()) {
+        ASSERT_TRUE(work.tokens <= 256 || work.items.size() == 1);
+        for (const Work::Item& item : work.items) {
+          ASSERT_EQ(item.request->model.get(), &work.model());
+        }
+        running.push_back(std::move(work));
+      }
+    } else if (!running.empty()) {
+      finish_one();
+    }
+    ASSERT_NO_FATAL_FAILURE(check());
+    std::erase_if(alive, [](const auto& entry) {
+      EXPECT_LE(entry->done, 1);
+      // A copy in a running batch keeps the request, not the entry.
+      return entry->done == 1 && entry->request.use_count() == 1;
+    });
+  }
+
+  scheduler_->Close();
+  while (scheduler_->HasWaiting() || !running.empty()) {
+    if (scheduler_->HasWaiting()) {
+      Work work = scheduler_->Take();
+      if (!work.empty()) running.push_back(std::move(work));
+    }
+    if (!running.empty()) finish_one();
+    ASSERT_NO_FATAL_FAILURE(check());
+  }
+  const Scheduler::Counts counts = scheduler_->counts();
+  EXPECT_EQ(counts.in_flight, 0);
+  EXPECT_EQ(counts.waiting_tokens, 0);
+  EXPECT_EQ(sent, accepted + refused);
+  for (const auto& entry : alive) EXPECT_EQ(entry->done, 1);
+  // The test must have been through all of it.
+  EXPECT_GT(counts.answered, 1000);
+  EXPECT_GT(counts.failed, 1000);
+  EXPECT_GT(counts.cancelled, 1000);
+  EXPECT_GT(counts.expired, 1000);
+  EXPECT_GT(refused, 1000);
+}
+
+}  // namespace
+}  // namespace tern
