@@ -32,9 +32,9 @@ absl::StatusOr<Precision> ParsePrecision(absl::string_view name);
 
 struct EngineOptions {
   // Empty: ternary for a ternary folder, else fp32.
-  std::string precision;
+  std::string precision{};
   // Kernel variant; empty for TERN_FORCE_VARIANT or the best.
-  std::string variant;
+  std::string variant{};
   // Check the SHA-256 of every tensor of a ternary folder.
   bool verify_checksums = true;
 };

@@ -24,15 +24,15 @@ using ::testing::Values;
 constexpr int kMaxTokens = 1024;
 constexpr int kMaxThreads = 4;
 
-bool Awaited() { return false; }
+bool NotAbandoned() { return false; }
 
 // A tiny model folder, ternarized if `precision` asks for it.
 std::string Folder(const TinyModelOptions& options,
                    const std::string& precision) {
   static int count = 0;
-  const std::string folder =
-      ::testing::TempDir() + "/engine_test_" + std::to_string(getpid()) + "_" +
-      std::to_string(count++);
+  const std::string folder = ::testing::TempDir() + "/engine_test_" +
+                             std::to_string(getpid()) + "_" +
+                             std::to_string(count++);
   EXPECT_TRUE(WriteTinyModel(folder, options).ok());
   if (precision != "ternary") return folder;
   const absl::Status status = TernarizeFolder(folder, folder + "_ternary");
@@ -54,13 +54,13 @@ std::vector<int32_t> RandomIds(std::mt19937& random, int length, int words) {
   return ids;
 }
 
-std::vector<float> Run(const Engine& engine, const Batch& batch,
-                       int threads = 1) {
+std::vector<float> Logits(const Engine& engine, const Batch& batch,
+                          int threads = 1) {
   Workspace workspace(kMaxTokens, kMaxThreads);
   workspace.Reserve(engine.config());
   ThreadTeam team(kMaxThreads);
   team.Assemble(threads);
-  const auto logits = engine.Forward(batch, workspace, team, Awaited);
+  const auto logits = engine.Forward(batch, workspace, team, NotAbandoned);
   EXPECT_TRUE(logits.ok()) << logits.status();
   return {logits->begin(), logits->end()};
 }
@@ -99,14 +99,13 @@ TEST_P(EveryPrecision, AnswerDoesNotDependOnBatchNeighboursOrThreads) {
         together.Add(texts.back(), std::vector<int32_t>(texts.back().size()));
       }
       for (int threads = 1; threads <= kMaxThreads; ++threads) {
-        const std::vector<float> logits = Run(*engine, together, threads);
+        const std::vector<float> logits = Logits(*engine, together, threads);
         for (int s = 0; s < sequences; ++s) {
-          const std::vector<float> alone = Run(*engine, Alone(texts[s]));
+          const std::vector<float> alone = Logits(*engine, Alone(texts[s]));
           const int first = per_token ? together.starts[s] : s;
-          ASSERT_EQ(alone.size(),
-                    (per_token ? texts[s].size() : 1) * outputs);
-          ASSERT_TRUE(SameBits(alone.data(), &logits[first * outputs],
-                               alone.size()))
+          ASSERT_EQ(alone.size(), (per_token ? texts[s].size() : 1) * outputs);
+          ASSERT_TRUE(
+              SameBits(alone.data(), &logits[first * outputs], alone.size()))
               << "sequence " << s << " of " << sequences << " on " << threads
               << " threads";
         }
@@ -115,21 +114,53 @@ TEST_P(EveryPrecision, AnswerDoesNotDependOnBatchNeighboursOrThreads) {
   }
 }
 
-TEST_P(EveryPrecision, EveryVariantGivesTheSameBits) {
-  if (std::string(GetParam()) != "ternary") return;  // oneDNN's choice elsewhere
-  const std::string folder = Folder({}, GetParam());
+TEST(EngineTest, EveryVariantGivesTheSameBits) {
+  const std::string folder = Folder({}, "ternary");
   std::mt19937 random(3);
   const auto scalar = LoadEngine(folder, {.variant = "scalar"});
   const Batch batch =
       Alone(RandomIds(random, 90, scalar->config().vocabulary_size));
-  const std::vector<float> expected = Run(*scalar, batch);
+  const std::vector<float> expected = Logits(*scalar, batch);
   for (const Variant* variant : AllVariants()) {
     if (!variant->supported()) continue;
     const auto engine = LoadEngine(folder, {.variant = variant->name});
     EXPECT_EQ(engine->variant(), variant->name);
-    const std::vector<float> logits = Run(*engine, batch);
+    const std::vector<float> logits = Logits(*engine, batch);
     EXPECT_TRUE(SameBits(logits.data(), expected.data(), expected.size()))
         << variant->name;
+  }
+}
+
+// Folders and logits that transformers made; script/make-goldens writes them.
+class Golden : public TestWithParam<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Engine, Golden,
+                         Values("single-label-gelu", "multi-label-gelu-new",
+                                "regression-relu", "question-answering",
+                                "question-answering-old-names"));
+
+TEST_P(Golden, LogitsEqualThoseOfTransformers) {
+  const std::string folder =
+      std::string(TERN_SOURCE_DIR) + "/tests/model/goldens/" + GetParam();
+  const auto engine = LoadEngine(folder, {});
+  const auto golden =
+      nlohmann::json::parse(std::ifstream(folder + "/golden.json"));
+  ASSERT_FALSE(golden["inputs"].empty());
+  for (const auto& input : golden["inputs"]) {
+    Batch batch;
+    batch.Add(input["token_ids"].get<std::vector<int32_t>>(),
+              input["type_ids"].get<std::vector<int32_t>>());
+    std::vector<float> expected;
+    for (const auto& row : input["logits"]) {
+      for (const float logit : row) expected.push_back(logit);
+    }
+    const std::vector<float> logits = Logits(*engine, batch);
+    ASSERT_EQ(logits.size(), expected.size());
+    for (size_t i = 0; i < logits.size(); ++i) {
+      // Two layers of sums over at most 64 terms of magnitude ~1, each rounded
+      // to 2^-24 of itself: 2 * 64 * 6e-8 < 1e-5.
+      EXPECT_NEAR(logits[i], expected[i], 1e-5) << input.dump();
+    }
   }
 }
 
@@ -152,8 +183,8 @@ TEST(EngineTest, Int8StaysCloseToFp32) {
   const auto int8 = LoadEngine(folder, {.precision = "int8"});
   const Batch batch =
       Alone(RandomIds(random, 40, fp32->config().vocabulary_size));
-  const std::vector<float> a = Run(*fp32, batch);
-  const std::vector<float> b = Run(*int8, batch);
+  const std::vector<float> a = Logits(*fp32, batch);
+  const std::vector<float> b = Logits(*int8, batch);
   // A quantization step is 1/255 of an activation's range and 1/63 of a
   // weight's; two layers of it leave logits of magnitude ~1 within a tenth.
   for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 0.1);
@@ -168,8 +199,8 @@ TEST(EngineTest, DequantizedTernaryFolderRunsInFp32) {
   std::mt19937 random(5);
   const Batch batch =
       Alone(RandomIds(random, 40, fp32->config().vocabulary_size));
-  const std::vector<float> a = Run(*ternary, batch);
-  const std::vector<float> b = Run(*fp32, batch);
+  const std::vector<float> a = Logits(*ternary, batch);
+  const std::vector<float> b = Logits(*fp32, batch);
   // Weights are equal; 8-bit activations make the difference.
   for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 0.1);
 }
