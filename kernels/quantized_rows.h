@@ -3,7 +3,8 @@
 // Asymmetric min-max quantization (TernaryBERT, Zhang et al. 2020, section 3.1,
 // with the zero point rounded to an integer, so that zero is exact):
 //   lo = min(0, min_p r[p]),  hi = max(0, max_p r[p])
-//   S = (hi - lo) / 255,  or 1 where hi = lo
+//   S = (hi - lo) / 255,  or 1 where that is below 2^-126, the least normal
+//                         float: where all r are 0 or as good as 0
 //   Z = round(-lo / S)
 //   q = clamp(round(r / S) + Z, 0, 255),    r ~ S (q - Z)
 // round is to nearest, ties to even.

@@ -1,11 +1,11 @@
 // The steps between matrix products that work on one row (token) at a time.
 //
 // Every sum runs in 16 lanes, lane l over the elements l, l + 16, l + 32, ...,
-// missing ones counting as zero (as -inf or +inf for maxima and minima); then
-// lanes l and l + 8 are added, l and l + 4, l and l + 2, l and l + 1. exp and
-// erf are polynomials of fixed fused multiply-adds. Hence the same bits on
-// every instruction set. All pointers may be unaligned; rows are `stride`
-// elements apart.
+// missing ones counting as zero; then lanes l and l + 8 are added, l and l + 4,
+// l and l + 2, l and l + 1. exp, erf and tanh are polynomials, or quotients of
+// two, of fixed fused multiply-adds. Hence the same bits on every instruction
+// set. Inputs are finite. All pointers may be unaligned; rows are `stride`
+// elements apart. No byte past the end of a row of floats is touched.
 
 #ifndef TERN_KERNELS_ROW_OPS_H_
 #define TERN_KERNELS_ROW_OPS_H_
@@ -28,6 +28,7 @@ struct QuantizeRowsArgs {
 // y = LayerNorm(x + residual) over each row (Ba et al. 2016, eq. 4):
 //   mean = sum / k, variance = sum (v - mean)^2 / k, in two passes,
 //   y = (v - mean) / sqrt(variance + epsilon) * gamma + beta
+// (times the rounded 1 / sqrt; the last two steps are one fused multiply-add)
 // and, where out.values is set, y quantized.
 struct AddLayerNormArgs {
   int rows = 0;
