@@ -1,5 +1,7 @@
 #include "tokenizer/text_encoder.h"
 
+#include <algorithm>
+#include <cstring>
 #include <numeric>
 #include <utility>
 
@@ -11,7 +13,8 @@ TextEncoder::TextEncoder(Vocabulary vocabulary, SpecialTokens special_tokens,
       special_tokens_(std::move(special_tokens)),
       characters_(rules),
       wordpiece_(vocabulary_.trie()),
-      unknown_token_(unknown_token) {
+      unknown_token_(unknown_token),
+      lowercase_(rules.lowercase) {
   std::iota(identity_.begin(), identity_.end(), 0);
   ascii_to_normal_ = identity_;
   byte_kinds_.fill(ByteKind::kOther);
@@ -42,10 +45,6 @@ void TextEncoder::Append(absl::string_view text, size_t enough,
 void TextEncoder::AppendWords(absl::string_view text, TextSpan span,
                               size_t enough, Normalizer& normalizer,
                               Tokens& tokens) const {
-  const auto ends_stretch = [&](int32_t at) {
-    const ByteKind kind = KindOf(text[at]);
-    return kind == ByteKind::kSpace || kind == ByteKind::kPunctuation;
-  };
   for (int32_t at = span.begin; at < span.end && tokens.size() <= enough;) {
     const int32_t begin = at;
     const ByteKind kind = KindOf(text[at]);
@@ -57,16 +56,31 @@ void TextEncoder::AppendWords(absl::string_view text, TextSpan span,
       AppendAsciiWord(text, {begin, ++at}, tokens);
       continue;
     }
+    at += AppendShortWord(text, begin, span.end, tokens);
+    if (at > begin) continue;
     while (at < span.end && KindOf(text[at]) == ByteKind::kWord) ++at;
-    if (at == span.end || ends_stretch(at)) {
+    if (EndsStretch(text, at, span.end)) {
       AppendAsciiWord(text, {begin, at}, tokens);
       continue;
     }
-    while (at < span.end && !ends_stretch(at)) ++at;
+    while (!EndsStretch(text, at, span.end)) ++at;
     normalizer.SplitWords(text, {begin, at}, [&](const Word& word) {
       AppendNormalizedWord(word, tokens);
     });
   }
+}
+
+int32_t TextEncoder::AppendShortWord(absl::string_view text, int32_t at,
+                                     int32_t end, Tokens& tokens) const {
+  EightBytes bytes;
+  if (text.size() - at < sizeof bytes) return 0;
+  std::memcpy(&bytes, text.data() + at, sizeof bytes);
+  const int size = std::min(AsciiWordSize(bytes), end - at);
+  if (size == 0 || !EndsStretch(text, at + size, end)) return 0;
+  const int32_t token = vocabulary_.short_words().Find(bytes, size, lowercase_);
+  if (token < 0) return 0;
+  tokens.Add(token, {at, at + size});
+  return size;
 }
 
 void TextEncoder::AppendAsciiWord(absl::string_view text, TextSpan span,

@@ -66,6 +66,10 @@ class TextEncoder {
   // Appends the words of text[span], which holds no special token.
   void AppendWords(absl::string_view text, TextSpan span, size_t enough,
                    Normalizer& normalizer, Tokens& tokens) const;
+  // Appends the word that begins at `at` if it is a short one and a token.
+  // Returns its size in bytes, or 0.
+  int32_t AppendShortWord(absl::string_view text, int32_t at, int32_t end,
+                          Tokens& tokens) const;
   void AppendAsciiWord(absl::string_view text, TextSpan span,
                        Tokens& tokens) const;
   void AppendNormalizedWord(const Word& word, Tokens& tokens) const;
@@ -74,11 +78,18 @@ class TextEncoder {
     return byte_kinds_[static_cast<unsigned char>(byte)];
   }
 
+  // Whether a word or a combining sequence must end before text[at].
+  bool EndsStretch(absl::string_view text, int32_t at, int32_t end) const {
+    return at == end || KindOf(text[at]) == ByteKind::kSpace ||
+           KindOf(text[at]) == ByteKind::kPunctuation;
+  }
+
   const Vocabulary vocabulary_;
   const SpecialTokens special_tokens_;
   const CharacterTable characters_;
   const WordPiece wordpiece_;
   const int32_t unknown_token_;
+  const bool lowercase_;
   std::array<ByteKind, 256> byte_kinds_;
   ByteMap ascii_to_normal_;
   ByteMap identity_;

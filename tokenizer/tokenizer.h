@@ -48,15 +48,17 @@ class Tokenizer {
   // Reads `vocab.txt` (one token a line) and, if present,
   // `tokenizer_config.json` (do_lower_case, strip_accents,
   // tokenize_chinese_chars, special tokens, never_split) of a Hugging Face
-  // folder. Errors: NOT_FOUND without vocab.txt, INVALID_ARGUMENT for a
-  // vocabulary without the special tokens, with a duplicate line, or a
-  // malformed config.
+  // folder. Tokens of never_split are matched as special ones. Errors:
+  // NOT_FOUND without vocab.txt, INVALID_ARGUMENT for a vocabulary without
+  // [UNK], [CLS], [SEP] or a configured special token (serving needs neither
+  // [PAD] nor [MASK]), with a duplicate line, or a malformed config.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> Load(
       const std::string& folder);
   ~Tokenizer();
 
   // Encodes a text with its special tokens, cut to `max_tokens` in all.
-  // Errors: INVALID_ARGUMENT for invalid UTF-8, naming the first bad byte.
+  // Errors: INVALID_ARGUMENT for invalid UTF-8, naming the first bad byte, for
+  // 2 GiB or more, and for a `max_tokens` without room for the special tokens.
   absl::StatusOr<Encoding> Encode(absl::string_view text, int max_tokens) const;
 
   // The same for a pair; cuts the longer text first, a token at a time, as
@@ -69,7 +71,8 @@ class Tokenizer {
   // neighbours share `stride` tokens, as Hugging Face's "only_second" with
   // return_overflowing_tokens. A question that leaves the context less than
   // `stride` + 1 tokens is cut to make room, and its windows say `truncated`.
-  // Offsets of the pair's tokens are into `context`.
+  // Offsets of the pair's tokens are into `context`. `max_tokens` is at least
+  // `stride` + 4.
   absl::StatusOr<std::vector<Encoding>> EncodeWindows(
       absl::string_view question, absl::string_view context, int max_tokens,
       int stride) const;

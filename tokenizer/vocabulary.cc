@@ -60,9 +60,11 @@ absl::StatusOr<Vocabulary> Vocabulary::Load(const std::string& path) {
     }
     tokens.emplace_back(lines[i], static_cast<int32_t>(i));
   }
+  ShortWordTable short_words(tokens);
   absl::StatusOr<PieceTrie> trie = PieceTrie::Build(std::move(tokens));
   if (!trie.ok()) return trie.status();
-  return Vocabulary(*std::move(trie), static_cast<int>(lines.size()));
+  return Vocabulary(*std::move(trie), std::move(short_words),
+                    static_cast<int>(lines.size()));
 }
 
 int32_t Vocabulary::Find(absl::string_view token) const {

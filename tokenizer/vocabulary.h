@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "tokenizer/piece_trie.h"
+#include "tokenizer/short_words.h"
 
 namespace tern {
 
@@ -27,11 +28,16 @@ class Vocabulary {
 
   int size() const { return size_; }
   const PieceTrie& trie() const { return trie_; }
+  const ShortWordTable& short_words() const { return short_words_; }
 
  private:
-  Vocabulary(PieceTrie trie, int size) : trie_(std::move(trie)), size_(size) {}
+  Vocabulary(PieceTrie trie, ShortWordTable short_words, int size)
+      : trie_(std::move(trie)),
+        short_words_(std::move(short_words)),
+        size_(size) {}
 
   PieceTrie trie_;
+  ShortWordTable short_words_;
   int size_;
 };
 

@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -265,6 +267,11 @@ TEST_F(TokenizerTest, KeepsConfiguredTokensWhole) {
   EXPECT_THAT(Encode(*Load(R"({"never_split": ["Want"]})"), "aWanta want"),
               ElementsAre(Piece{"a", 0, 1}, Piece{"Want", 1, 5},
                           Piece{"a", 5, 6}, Piece{"want", 7, 11}));
+  // Words end before it, though its letters are a word's.
+  EXPECT_THAT(Encode(*Load(R"({"never_split": ["Want"]})"), "wantWanted a a a"),
+              ElementsAre(Piece{"want", 0, 4}, Piece{"Want", 4, 8},
+                          Piece{"[UNK]", 8, 10}, Piece{"a", 11, 12},
+                          Piece{"a", 13, 14}, Piece{"a", 15, 16}));
   EXPECT_THAT(Encode(*Load(R"({"additional_special_tokens": ["un", "unaff"],
                                "added_tokens_decoder": {"6":
                                  {"content": "unaff", "special": true}}})"),
@@ -283,6 +290,23 @@ TEST_F(TokenizerTest, MakesWordsOfMoreThanAHundredCharactersUnknown) {
   EXPECT_THAT(Encode(*tokenizer, alphas), SizeIs(100));
   EXPECT_THAT(Encode(*tokenizer, alphas + "a"),
               ElementsAre(Piece{"[UNK]", 0, 401}));
+}
+
+TEST_F(TokenizerTest, GivesAWordTheSameTokensWhereverItStands) {
+  // Words of up to eight bytes have a way of their own, which needs eight bytes
+  // of text; so have words that a character outside ASCII follows.
+  const auto tokenizer = Load();
+  for (const std::string word : {"the", "WANT", "thea", "cafe"}) {
+    std::vector<Piece> expected = Encode(*tokenizer, word);
+    for (const char* after : {"", " ", "!", " a a a a a", "!!!!!!!!!", "\x01",
+                              "\xE4\xB8\xAD", "[MASK]", "\xCC\x81 a a a"}) {
+      std::vector<Piece> found = Encode(*tokenizer, word + after);
+      ASSERT_GE(found.size(), expected.size());
+      found.resize(expected.size(), {"", 0, 0});
+      // A stripped accent belongs to no token.
+      EXPECT_EQ(found, expected) << word << after;
+    }
+  }
 }
 
 TEST_F(TokenizerTest, EncodesEmptyTexts) {
