@@ -51,8 +51,11 @@ def all_code_points():
 
 def code_point_texts(per_text=16):
     """All code points, each alone, inside a word and among marks of every
-    kind of canonical order that survives accent stripping."""
+    kind of canonical order that survives accent stripping. In planes 4 to 13,
+    where nothing is assigned, only alone and inside a word."""
     def around(c):
+        if 0x40000 <= ord(c) < 0xE0000:
+            return f"{c} a{c}b"
         return (f"{c} a{c}b \u1b44{c}\U0001d165{c}\u302e{c}\u0323Z{c}"
                 f"\u1b44\u0301\u302e{c}\u1b44")
     texts, batch = [], []
