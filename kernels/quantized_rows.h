@@ -5,9 +5,10 @@
 //   lo = min(0, min_p r[p]),  hi = max(0, max_p r[p])
 //   S = (hi - lo) / 255,  or 1 where that is below 2^-126, the least normal
 //                         float: where all r are 0 or as good as 0
-//   Z = round(-lo / S)
-//   q = clamp(round(r / S) + Z, 0, 255),    r ~ S (q - Z)
-// round is to nearest, ties to even.
+//   Z = round(-lo u),  u = 1 / S rounded to float: dividing would cost as much
+//                      as GELU does
+//   q = clamp(round(r u) + Z, 0, 255),    r ~ S (q - Z)
+// round is to nearest, ties to even; every step is in float.
 
 #ifndef TERN_KERNELS_QUANTIZED_ROWS_H_
 #define TERN_KERNELS_QUANTIZED_ROWS_H_
