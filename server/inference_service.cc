@@ -15,6 +15,7 @@
 #include "server/classify.h"
 #include "server/request.h"
 #include "server/status_mapping.h"
+#include "server/wire_message.h"
 
 namespace tern {
 namespace {
@@ -84,8 +85,9 @@ struct Environment {
 class Call : public grpc::ServerUnaryReactor {
  public:
   // Runs on a thread of gRPC; the call may have ended when this returns.
-  void Start() {
-    absl::Status status = Encode(*request_);
+  void Start(const grpc::ByteBuffer& bytes) {
+    absl::Status status = ParseMessage(bytes, proto());
+    if (status.ok()) status = Encode(*request_);
     times_.tokenize = environment_.clock.Now() - arrived_at_;
     if (status.ok()) {
       request_->deadline = Deadline();
@@ -99,9 +101,10 @@ class Call : public grpc::ServerUnaryReactor {
 
  protected:
   Call(const Environment& environment, grpc::CallbackServerContext* context,
-       absl::string_view method)
+       grpc::ByteBuffer* response_bytes, absl::string_view method)
       : environment_(environment),
         context_(context),
+        response_bytes_(response_bytes),
         method_(method),
         arrived_at_(environment.clock.Now()) {}
 
@@ -109,6 +112,8 @@ class Call : public grpc::ServerUnaryReactor {
   virtual absl::Status Encode(Request& request) = 0;
   // Fills in the reply, except for the timings.
   virtual void Reply(const Request& request) = 0;
+  virtual google::protobuf::Message& proto() = 0;
+  virtual google::protobuf::Message& response() = 0;
   virtual v1::Timings& timings() = 0;
 
   absl::Status ChooseModel(ModelUse use, const std::string& name,
@@ -143,6 +148,7 @@ class Call : public grpc::ServerUnaryReactor {
       SetDuration(times_.queue, *timings().mutable_queue());
       SetDuration(times_.compute, *timings().mutable_compute());
       SetDuration(times_.total, *timings().mutable_total());
+      *response_bytes_ = SerializeMessage(response());
     }
     if (const auto delay = RetryDelay(status); delay.has_value()) {
       context_->AddTrailingMetadata(
@@ -175,6 +181,7 @@ class Call : public grpc::ServerUnaryReactor {
 
   const Environment environment_;
   grpc::CallbackServerContext* const context_;
+  grpc::ByteBuffer* const response_bytes_;
   const absl::string_view method_;
   const absl::Time arrived_at_;
   StageTimes times_;
@@ -185,11 +192,8 @@ class ClassifyCall final : public Call {
  public:
   ClassifyCall(const Environment& environment,
                grpc::CallbackServerContext* context,
-               const v1::ClassifyRequest& request,
-               v1::ClassifyResponse& response)
-      : Call(environment, context, "Classify"),
-        proto_(request),
-        response_(response) {}
+               grpc::ByteBuffer* response_bytes)
+      : Call(environment, context, response_bytes, "Classify") {}
 
  private:
   absl::Status Encode(Request& request) override {
@@ -271,20 +275,20 @@ class ClassifyCall final : public Call {
     }
   }
 
+  google::protobuf::Message& proto() override { return proto_; }
+  google::protobuf::Message& response() override { return response_; }
   v1::Timings& timings() override { return *response_.mutable_timings(); }
 
-  const v1::ClassifyRequest& proto_;
-  v1::ClassifyResponse& response_;
+  v1::ClassifyRequest proto_;
+  v1::ClassifyResponse response_;
 };
 
 class AnswerCall final : public Call {
  public:
   AnswerCall(const Environment& environment,
              grpc::CallbackServerContext* context,
-             const v1::AnswerRequest& request, v1::AnswerResponse& response)
-      : Call(environment, context, "Answer"),
-        proto_(request),
-        response_(response) {}
+             grpc::ByteBuffer* response_bytes)
+      : Call(environment, context, response_bytes, "Answer") {}
 
  private:
   absl::Status Encode(Request& request) override {
@@ -397,10 +401,12 @@ class AnswerCall final : public Call {
     result.set_token_count(token_count);
   }
 
+  google::protobuf::Message& proto() override { return proto_; }
+  google::protobuf::Message& response() override { return response_; }
   v1::Timings& timings() override { return *response_.mutable_timings(); }
 
-  const v1::AnswerRequest& proto_;
-  v1::AnswerResponse& response_;
+  v1::AnswerRequest proto_;
+  v1::AnswerResponse response_;
   int n_best_ = 0;
   int max_answer_tokens_ = 0;
   int window_tokens_ = 0;
@@ -420,22 +426,20 @@ InferenceService::InferenceService(const Options& options, const Clock* clock,
       metrics_(metrics) {}
 
 grpc::ServerUnaryReactor* InferenceService::Classify(
-    grpc::CallbackServerContext* context, const v1::ClassifyRequest* request,
-    v1::ClassifyResponse* response) {
-  auto* call =
-      new ClassifyCall({options_, *clock_, *models_, *scheduler_, *metrics_},
-                       context, *request, *response);
-  call->Start();
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  auto* call = new ClassifyCall(
+      {options_, *clock_, *models_, *scheduler_, *metrics_}, context, response);
+  call->Start(*request);
   return call;
 }
 
 grpc::ServerUnaryReactor* InferenceService::Answer(
-    grpc::CallbackServerContext* context, const v1::AnswerRequest* request,
-    v1::AnswerResponse* response) {
-  auto* call =
-      new AnswerCall({options_, *clock_, *models_, *scheduler_, *metrics_},
-                     context, *request, *response);
-  call->Start();
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  auto* call = new AnswerCall(
+      {options_, *clock_, *models_, *scheduler_, *metrics_}, context, response);
+  call->Start(*request);
   return call;
 }
 

@@ -17,7 +17,13 @@
 
 namespace tern {
 
-class InferenceService final : public v1::InferenceService::CallbackService {
+// Handlers take bytes rather than messages: see wire_message.h.
+using InferenceServiceBase =
+    v1::InferenceService::WithRawCallbackMethod_Classify<
+        v1::InferenceService::WithRawCallbackMethod_Answer<
+            v1::InferenceService::Service>>;
+
+class InferenceService final : public InferenceServiceBase {
  public:
   struct Options {
     int max_inputs = 1024;  // per call
@@ -29,11 +35,11 @@ class InferenceService final : public v1::InferenceService::CallbackService {
                    Metrics* metrics);
 
   grpc::ServerUnaryReactor* Classify(grpc::CallbackServerContext* context,
-                                     const v1::ClassifyRequest* request,
-                                     v1::ClassifyResponse* response) override;
+                                     const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
-                                   const v1::AnswerRequest* request,
-                                   v1::AnswerResponse* response) override;
+                                   const grpc::ByteBuffer* request,
+                                   grpc::ByteBuffer* response) override;
 
  private:
   const Options options_;

@@ -23,7 +23,10 @@ namespace tern {
 
 // Where a call's time went; a stage that it did not reach has none.
 struct StageTimes {
-  absl::Duration tokenize, queue, compute, total;
+  absl::Duration tokenize = absl::ZeroDuration();
+  absl::Duration queue = absl::ZeroDuration();
+  absl::Duration compute = absl::ZeroDuration();
+  absl::Duration total = absl::ZeroDuration();
 };
 
 class Metrics {

@@ -26,10 +26,10 @@ namespace tern {
 
 // Where a model comes from and how it shall run.
 struct ModelSource {
-  std::string name;  // what requests call it
+  std::string name = "";  // what requests call it
   std::string version = "1";
-  std::string folder;     // a Hugging Face folder
-  std::string precision;  // empty for what the folder suggests
+  std::string folder = "";     // a Hugging Face folder
+  std::string precision = "";  // empty for what the folder suggests
 };
 
 // A loaded model. Constant once it is in a registry.
