@@ -22,9 +22,9 @@ COPY --from=build /src/models /models
 ENV PATH=/usr/bin
 USER 65532:65532
 EXPOSE 8500 9464
-# SIGTERM drains; give it longer than --lame_duck plus --drain_timeout.
+# SIGTERM drains; give it longer than --lame-duck plus --drain-timeout.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["tern", "health"]
-ENTRYPOINT ["tern-server", "--listen=0.0.0.0:8500", "--metrics_listen=0.0.0.0:9464"]
-CMD ["--models_dir=/models", "--log_format=json"]
+ENTRYPOINT ["tern-server", "--listen=0.0.0.0:8500", "--metrics-listen=0.0.0.0:9464"]
+CMD ["--models-dir=/models", "--log-format=json"]
