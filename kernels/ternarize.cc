@@ -22,4 +22,29 @@ float TernarizeTwn(const float* w, size_t size, int8_t* t) {
   return kept == 0 ? 0.0f : static_cast<float>(kept_magnitude / kept);
 }
 
+float TernarizeLat(const float* w, const float* d, size_t size, int8_t* t) {
+  float alpha = TernarizeTwn(w, size, t);
+  // It ends by itself, since no T returns; seldom after more than ten turns.
+  constexpr int kMaxTurns = 100;
+  for (int turn = 0; turn < kMaxTurns; ++turn) {
+    double weighted_magnitude = 0;
+    double weight = 0;
+    for (size_t i = 0; i < size; ++i) {
+      if (t[i] == 0) continue;
+      weighted_magnitude += static_cast<double>(d[i]) * std::fabs(w[i]);
+      weight += d[i];
+    }
+    if (weight == 0) break;
+    alpha = static_cast<float>(weighted_magnitude / weight);
+    bool changed = false;
+    for (size_t i = 0; i < size; ++i) {
+      const int8_t best = std::fabs(w[i]) <= alpha / 2 ? 0 : w[i] > 0 ? 1 : -1;
+      changed |= best != t[i];
+      t[i] = best;
+    }
+    if (!changed) break;
+  }
+  return alpha;
+}
+
 }  // namespace tern
