@@ -226,6 +226,26 @@ TEST_P(AttentionTest, Int8FollowsTheQuantizationThatTheTrainerSimulates) {
   }
 }
 
+// Two keys with scores 0 and -x, values 0 and 1: the context is e / (1 + e)
+// with e = exp(-x), hence within 2 ulps for e, 1/2 each for the sum, its
+// reciprocal and the product, twice that in ulps of a result just below a power
+// of two.
+TEST_P(AttentionTest, ExpIsAccurateOverItsRange) {
+  Head head(2, 1);
+  head.k = {0.0f, -1.0f};
+  head.v = {0.0f, 1.0f};
+  for (float x = 1e-6f; x < 87.2f; x *= 1.003f) {
+    head.q = {x, x};
+    const double e = std::exp(-double{x});
+    const double expected = e / (1.0 + e);
+    const double ulp = std::ldexp(1.0, std::ilogb(expected) - 23);
+    ASSERT_NEAR(Attend(variant().attention_fp32, head)[0], expected, 7 * ulp)
+        << x;
+  }
+  head.q = {87.4f, 1e30f};
+  EXPECT_THAT(Attend(variant().attention_fp32, head), Each(0.0f));
+}
+
 TEST_P(AttentionTest, ProbabilitiesSumToOne) {
   for (int length : {1, 30, 200}) {
     Head head(length, 32);
