@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "server/library_logs.h"
 #include "server/log.h"
 #include "server/options.h"
 #include "server/server.h"
@@ -45,6 +46,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   tern::SetUpLog(options->log_format, options->log_level);
+  tern::RouteLibraryLogs();
   const auto server = tern::Server::Start(*options);
   if (!server.ok()) {
     tern::Log(tern::LogLevel::kError, "cannot start",
