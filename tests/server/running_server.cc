@@ -20,12 +20,12 @@ std::string TinyFolder(const std::string& name) {
 }
 
 RunningServer::RunningServer(const std::function<void(Options&)>& change) {
+  SetUpLog(LogFormat::kText, LogLevel::kError);
   Options options;
   for (const char* name : {"classifier", "answerer"}) {
     options.models.push_back({.name = name, .folder = TinyFolder(name)});
   }
   options.listen = "127.0.0.1:0";
-  options.metrics_listen = "127.0.0.1:0";
   options.max_message_bytes = 4 << 20;
   options.max_inputs = 1024;
   options.workers = 2;

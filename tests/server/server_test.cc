@@ -3,10 +3,8 @@
 #include "server/server.h"
 
 #include <atomic>
-#include <cstdio>
 #include <future>
 #include <map>
-#include <numeric>
 #include <random>
 #include <string>
 #include <thread>
