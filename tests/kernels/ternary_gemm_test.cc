@@ -133,8 +133,8 @@ TEST_P(TernaryGemmTest, EqualsScalarAtShapesOfModels) {
 // The largest sums of either sign: where 16-bit accumulators would overflow.
 TEST_P(TernaryGemmTest, EqualsScalarAtExtremes) {
   for (const Fill fill : {Fill::kMost, Fill::kLeast, Fill::kAlternating}) {
-    for (const int m : {1, 2, 3, 6, 40, 70}) {
-      for (const int k : {128, 4096, 10000}) {
+    for (const int m : {1, 2, 3, 6, 13}) {
+      for (const int k : {128, 3072, 10000}) {
         SCOPED_TRACE(testing::Message() << m << " rows, k = " << k);
         const Product product(m, 70, k, random_, fill);
         ExpectSameBits(product.Run(variant()), product.Run(ScalarVariant()));
