@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -27,6 +28,9 @@ constexpr int kDefaultDocStride = 128;
 // A window is [CLS] question [SEP] context [SEP]: a token of the question and
 // one of the context beyond the stride at least.
 constexpr int kWindowOverhead = 5;
+// Tokens of a request, windows counted in full: a long context, read with a
+// stride of nearly the window, would otherwise take memory without bound.
+constexpr int64_t kMaxRequestTokens = 1 << 20;
 // gRPC may notice an expired deadline a little before we count it as passed.
 constexpr absl::Duration kDeadlineTolerance = absl::Milliseconds(20);
 
@@ -346,6 +350,10 @@ class AnswerCall final : public Call {
           CheckNotEmpty(input.context(), i, "context")}) {
       if (!status.ok()) return status;
     }
+    if (absl::Status status = CheckTokens(*request.model->tokenizer, i);
+        !status.ok()) {
+      return status;
+    }
     auto windows = request.model->tokenizer->EncodeWindows(
         input.question(), input.context(), window_tokens_, doc_stride_);
     if (!windows.ok()) {
@@ -353,6 +361,7 @@ class AnswerCall final : public Call {
     }
     window_counts_.push_back(static_cast<int>(windows->size()));
     for (Encoding& window : *windows) {
+      request_tokens_ += static_cast<int64_t>(window.ids.size());
       request.sequences.push_back(std::move(window));
     }
     return absl::OkStatus();
@@ -370,6 +379,39 @@ class AnswerCall final : public Call {
       }
       AddResult(proto_.inputs(i).context(), windows);
     }
+  }
+
+  // Checks, before any window is made, that the windows of this input are not
+  // too many on top of those before it.
+  absl::Status CheckTokens(const Tokenizer& tokenizer, int i) const {
+    const v1::QuestionInput& input = proto_.inputs(i);
+    const auto question = tokenizer.Encode(input.question(), window_tokens_);
+    if (!question.ok()) {
+      return Annotate(question.status(), FieldName(i, "question"));
+    }
+    const int question_tokens = static_cast<int>(question->ids.size()) - 2;
+    // What a window has for the context, and how far one is from the next.
+    const int room =
+        std::max(window_tokens_ - 3 - question_tokens, doc_stride_ + 1);
+    const int step = room - doc_stride_;
+    const auto in_windows = [&](size_t context_tokens) {
+      return static_cast<int64_t>(context_tokens / step + 1) * window_tokens_;
+    };
+    // Tokens are rarely more than bytes; count them only if that is too many.
+    int64_t tokens = in_windows(input.context().size());
+    if (request_tokens_ + tokens > kMaxRequestTokens) {
+      const auto context =
+          tokenizer.Encode(input.context(), std::numeric_limits<int>::max());
+      if (!context.ok()) {
+        return Annotate(context.status(), FieldName(i, "context"));
+      }
+      tokens = in_windows(context->ids.size());
+    }
+    if (request_tokens_ + tokens <= kMaxRequestTokens) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(
+        FieldName(i, "context"), ": expected at most ", kMaxRequestTokens,
+        " tokens in all windows of a request, found about ",
+        request_tokens_ + tokens));
   }
 
   void AddResult(absl::string_view context,
@@ -411,6 +453,7 @@ class AnswerCall final : public Call {
   int max_answer_tokens_ = 0;
   int window_tokens_ = 0;
   int doc_stride_ = 0;
+  int64_t request_tokens_ = 0;      // in the windows so far
   std::vector<int> window_counts_;  // of each input
 };
 

@@ -194,6 +194,13 @@ TEST(ServerTest, ABadAnswerRequestIsRefusedByName) {
            [](auto& request) { request.mutable_inputs(0)->clear_question(); }},
           {"inputs[0].context: expected a text",
            [](auto& request) { request.mutable_inputs(0)->clear_context(); }},
+          {"inputs[0].context: expected at most 1048576 tokens in all windows",
+           [](auto& request) {
+             request.set_max_window_tokens(128);
+             request.set_doc_stride(123);
+             request.mutable_inputs(0)->set_question(std::string(120, '?'));
+             request.mutable_inputs(0)->set_context(std::string(10000, '!'));
+           }},
           {"inputs[0].context",
            [](auto& request) {
              request.mutable_inputs(0)->set_context("\xe2\x82");
