@@ -70,7 +70,7 @@ def offence_of_floor(tree, name, header, quoted):
         allowed = ", ".join(sorted(FLOORS[folder])) or "no other folder"
         return f"{folder} may include {allowed}, not {target}"
     if quoted and ((tree / name).parent / header).exists():
-        return f"includes name the path from the root: {folder}/{header}"
+        return f"includes name the path from the root: {pathlib.PurePosixPath(name).parent / header}"
     return None
 
 
