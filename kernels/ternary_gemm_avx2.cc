@@ -94,14 +94,19 @@ void Store(const Chunk& chunk, int row, int column, __m256i sum) {
 }
 
 // Rows [row, row + kRows) of the chunk times kVectors vectors of columns, whose
-// codes begin at `codes`.
+// codes begin at `codes`. The next tile's begin at `next_codes` and are fetched
+// meanwhile: the lines of one tile lie 256 bytes apart.
 template <int kRows, int kVectors>
-void Tile(const Chunk& chunk, int row, int column, const uint8_t* codes) {
+void Tile(const Chunk& chunk, int row, int column, const uint8_t* codes,
+          const uint8_t* next_codes) {
   const int stride = chunk.args->x.stride;
   const uint8_t* const q = chunk.args->x.values +
                            static_cast<size_t>(chunk.first_row + row) * stride;
   const __m256i low_two_bits = _mm256_set1_epi8(3);
   const __m256i ones = _mm256_set1_epi16(1);
+  // A whole block is a stream, which the hardware prefetches by itself.
+  constexpr int kNextBytes =
+      kVectors == kTileColumns / kLanes ? 0 : 32 * kVectors;
 
   __m256i wide[kRows][kVectors] = {};
   for (int group = 0; group < chunk.groups;) {
@@ -112,6 +117,11 @@ void Tile(const Chunk& chunk, int row, int column, const uint8_t* codes) {
     for (; group < end; ++group) {
       const uint8_t* const group_codes = codes + group * kTileGroupBytes;
       const uint8_t* const group_q = q + group * kTileInputs;
+      for (int line = 0; line < kNextBytes; line += 64) {
+        _mm_prefetch(reinterpret_cast<const char*>(
+                         next_codes + group * kTileGroupBytes + line),
+                     _MM_HINT_T0);
+      }
 #pragma GCC unroll 4
       for (int s = 0; s < 4; ++s) {
         __m256i w[kVectors];
@@ -157,7 +167,11 @@ template <int kRows, int kVectors>
 void Rows(const Chunk& chunk, int row, int column, const uint8_t* codes) {
   for (int v = 0; v < kTileColumns / kLanes; v += kVectors) {
     if (column + v * kLanes >= chunk.args->last_column) return;
-    Tile<kRows, kVectors>(chunk, row, column + v * kLanes, codes + 32 * v);
+    const bool is_last = v + kVectors == kTileColumns / kLanes;
+    Tile<kRows, kVectors>(
+        chunk, row, column + v * kLanes, codes + 32 * v,
+        is_last ? codes + static_cast<size_t>(chunk.groups) * kTileGroupBytes
+                : codes + 32 * (v + kVectors));
   }
 }
 

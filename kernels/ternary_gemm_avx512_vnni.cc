@@ -13,6 +13,9 @@ namespace {
 
 constexpr int kLanes = 16;  // columns of a vector: int32 lanes
 constexpr int kVectors = kTileColumns / kLanes;
+// How far ahead codes are fetched; past their end it does nothing. Measured on
+// Zen 4, where the hardware alone falls behind at few rows of large matrices.
+constexpr int kPrefetchBytes = 8 * kTileGroupBytes;
 constexpr int kTileRows = 6;    // at most
 constexpr int kRowChunk = 192;  // rows whose sums are at hand
 
@@ -82,6 +85,11 @@ void Tile(const Chunk& chunk, int row, int column, const uint8_t* codes) {
   }
   for (int group = 0; group < chunk.groups; ++group) {
     const uint8_t* const group_codes = codes + group * kTileGroupBytes;
+    for (int line = 0; line < kTileGroupBytes; line += 64) {
+      _mm_prefetch(
+          reinterpret_cast<const char*>(group_codes + kPrefetchBytes + line),
+          _MM_HINT_T0);
+    }
     const uint8_t* const group_q = q + group * kTileInputs;
 #pragma GCC unroll 4
     for (int s = 0; s < 4; ++s) {
