@@ -6,7 +6,6 @@
 #include <signal.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -48,7 +47,7 @@ int main(int argc, char** argv) {
   }
   tern::SetUpLog(options->log_format, options->log_level);
   tern::RouteLibraryLogs();
-  const auto server = tern::Server::Start(*options);
+  auto server = tern::Server::Start(*options);
   if (!server.ok()) {
     tern::Log(tern::LogLevel::kError, "cannot start",
               {{"error", std::string(server.status().message())}});
@@ -69,6 +68,8 @@ int main(int argc, char** argv) {
   int signal = 0;
   sigwait(&ending, &signal);
   (*server)->Drain();
-  // Not by return: prometheus-cpp's listener takes up to two seconds to stop.
-  std::quick_exit(0);
+  // Not destroyed: prometheus-cpp's listener takes up to two seconds to stop.
+  static const tern::Server* const drained = server->release();
+  (void)drained;
+  return 0;
 }

@@ -154,6 +154,7 @@ void Server::StopServing(absl::Duration timeout) {
     // Returns when all calls have ended; the workers run on meanwhile.
     grpc_server_->Shutdown(absl::ToChronoTime(absl::Now() + timeout));
     grpc_server_->Wait();
+    grpc_server_.reset();  // joins its threads
   }
   scheduler_.Close();
   workers_.clear();
