@@ -6,7 +6,7 @@
 
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
-#include "running_server.h"
+#include "tests/server/running_server.h"
 
 namespace tern {
 namespace {

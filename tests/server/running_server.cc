@@ -1,4 +1,4 @@
-#include "running_server.h"
+#include "tests/server/running_server.h"
 
 #include <unistd.h>
 

@@ -9,7 +9,7 @@
 #include "absl/time/clock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
-#include "running_server.h"
+#include "tests/server/running_server.h"
 
 namespace tern {
 namespace {

@@ -17,7 +17,7 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
-#include "running_server.h"
+#include "tests/server/running_server.h"
 
 namespace tern {
 namespace {

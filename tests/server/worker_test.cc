@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "running_server.h"
+#include "tests/server/running_server.h"
 
 namespace tern {
 namespace {
