@@ -44,7 +44,7 @@ ABSL_FLAG(int, workers, 0,
 ABSL_FLAG(int, threads, 0,
           "Most threads of a batch that runs alone, 1 to 1024; 0 for all "
           "cores. Workers together never run more threads than cores.");
-ABSL_FLAG(int, max_batch_tokens, 4096,
+ABSL_FLAG(int, max_batch_tokens, 1024,
           "Most tokens of a batch, 1 to 1048576; a longer sequence runs "
           "alone.");
 ABSL_FLAG(int, max_waiting_requests, 1024,

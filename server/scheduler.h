@@ -49,7 +49,7 @@ struct Work {
 class Scheduler {
  public:
   struct Options {
-    int max_batch_tokens = 4096;      // summed over sequences; we never pad
+    int max_batch_tokens = 1024;      // summed over sequences; we never pad
     int max_waiting_requests = 1024;  // past either of these we shed load
     int64_t max_waiting_tokens = 1 << 18;
   };

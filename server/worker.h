@@ -29,7 +29,7 @@ namespace tern {
 class Worker {
  public:
   struct Options {
-    int max_batch_tokens = 4096;  // at least the longest sequence of any model
+    int max_batch_tokens = 1024;  // at least the longest sequence of any model
     int max_threads = 1;          // per batch
   };
 
