@@ -1,0 +1,230 @@
+#include "train/bert_module.h"
+
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "ATen/ATen.h"
+#include "ATen/CPUGeneratorImpl.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "model/safetensors.h"
+#include "model/tensor_names.h"
+#include "torch/csrc/autograd/custom_function.h"
+#include "train/attention.h"
+#include "train/kernel_functions.h"
+#include "train/matrix_product.h"
+
+namespace tern {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr char kWordEmbeddings[] = "bert.embeddings.word_embeddings.weight";
+constexpr char kClassifier[] = "classifier";
+
+// y = x W^T + b with products in the dtype of `x_product` and `w_product`,
+// which are x and W in it.
+struct FloatLinearFunction : torch::autograd::Function<FloatLinearFunction> {
+  static torch::Tensor forward(AutogradContext* context, torch::Tensor x,
+                               torch::Tensor w, torch::Tensor bias,
+                               torch::Tensor x_product,
+                               torch::Tensor w_product) {
+    context->save_for_backward({x_product, w_product});
+    return MatrixProduct(x_product, w_product.t()).add_(bias);
+  }
+  static variable_list backward(AutogradContext* context, variable_list dy) {
+    const variable_list saved = context->get_saved_variables();
+    const torch::Tensor g = dy[0].to(saved[0].scalar_type());
+    return {MatrixProduct(g, saved[1]),
+            MatrixProduct(g.t(), saved[0]),
+            dy[0].sum(0),
+            {},
+            {}};
+  }
+};
+
+torch::Tensor Dropped(const torch::Tensor& x, double dropout) {
+  return dropout > 0 ? torch::dropout(x, dropout, /*train=*/true) : x;
+}
+
+// A classifier for a checkpoint that has none, as Hugging Face initializes it.
+torch::Tensor NewClassifierTensor(const std::vector<int64_t>& shape,
+                                  uint64_t seed) {
+  constexpr double kDeviation = 0.02;
+  if (shape.size() == 1) return torch::zeros(shape);
+  const at::Generator generator =
+      at::make_generator<at::CPUGeneratorImpl>(seed);
+  return torch::empty(shape).normal_(0, kDeviation, generator);
+}
+
+}  // namespace
+
+// What goes into a Linear layer: in kFloat only `x` and `product`, x in the
+// products' dtype.
+struct BertModule::LinearInput {
+  torch::Tensor x;
+  torch::Tensor product;
+  QuantizedInput quantized;
+};
+
+absl::StatusOr<BertModule> BertModule::Load(const BertConfig& config,
+                                            const std::string& weights_file,
+                                            const BertOptions& options,
+                                            uint64_t seed) {
+  if (config.task == Task::kQuestionAnswering) {
+    return absl::UnimplementedError(
+        absl::StrCat(weights_file, ": question answering is not trained yet"));
+  }
+  absl::StatusOr<std::unique_ptr<Safetensors>> file =
+      Safetensors::Open(weights_file);
+  if (!file.ok()) return file.status();
+  BertModule module;
+  module.config_ = config;
+  module.options_ = options;
+  for (const ExpectedTensor& tensor : ExpectedTensors(config, **file)) {
+    torch::Tensor parameter;
+    const absl::StatusOr<std::string> stored = FindTensor(**file, tensor.name);
+    if (!stored.ok() && absl::StartsWith(tensor.name, kClassifier)) {
+      parameter = NewClassifierTensor(tensor.shape, seed);
+    } else {
+      if (!stored.ok()) return stored.status();
+      absl::StatusOr<std::vector<float>> floats =
+          (*file)->ReadFloats(*stored, tensor.shape);
+      if (!floats.ok()) return floats.status();
+      parameter = torch::empty(tensor.shape);
+      std::memcpy(parameter.data_ptr<float>(), floats->data(),
+                  floats->size() * sizeof(float));
+    }
+    module.parameters_[tensor.name] = parameter.requires_grad_(true);
+  }
+  module.RefreshTernaryWeights();
+  return module;
+}
+
+torch::Tensor BertModule::SecondMoment(const std::string& name) const {
+  if (second_moments_ == nullptr) return {};
+  const auto found = second_moments_->find(name);
+  return found == second_moments_->end() ? torch::Tensor() : found->second;
+}
+
+TernaryWeights BertModule::TernaryWeightsOf(const std::string& name) const {
+  const torch::NoGradGuard no_grad;
+  return Ternarize(options_.ternarizer,
+                   StorageOf(name) == Storage::kTernaryPerRow, Parameter(name),
+                   SecondMoment(name));
+}
+
+void BertModule::RefreshTernaryWeights() {
+  if (!ternary()) return;
+  const torch::NoGradGuard no_grad;
+  std::vector<std::string> names;
+  for (const auto& [name, parameter] : parameters_) {
+    if (StorageOf(name) == Storage::kTernaryPerMatrix) names.push_back(name);
+  }
+  std::vector<Matrix> matrices(names.size());
+  at::parallel_for(0, names.size(), 1, [&](int64_t begin, int64_t end) {
+    const torch::NoGradGuard no_grad_here;
+    for (int64_t i = begin; i < end; ++i) {
+      const TernaryWeights weights = TernaryWeightsOf(names[i]);
+      matrices[i] = {weights.t.to(options_.product_type),
+                     weights.scales.item<float>()};
+    }
+  });
+  for (size_t i = 0; i < names.size(); ++i) matrices_[names[i]] = matrices[i];
+}
+
+BertModule::LinearInput BertModule::Prepare(const torch::Tensor& x) const {
+  LinearInput input;
+  input.x = x;
+  if (ternary()) {
+    input.quantized = QuantizeInput(x, options_.product_type);
+  } else {
+    input.product = x.detach().to(options_.product_type);
+  }
+  return input;
+}
+
+torch::Tensor BertModule::Linear(const std::string& name,
+                                 const LinearInput& x) const {
+  const torch::Tensor& weight = Parameter(name + ".weight");
+  const torch::Tensor& bias = Parameter(name + ".bias");
+  if (ternary()) {
+    const Matrix& matrix = matrices_.at(name + ".weight");
+    return TernaryLinear(x.quantized, weight, bias, matrix.t, matrix.scale);
+  }
+  return FloatLinearFunction::apply(x.x, weight, bias, x.product,
+                                    weight.detach().to(options_.product_type));
+}
+
+torch::Tensor BertModule::Norm(const std::string& name, const torch::Tensor& x,
+                               const torch::Tensor& residual) const {
+  return AddLayerNorm(x, residual, Parameter(name + ".weight"),
+                      Parameter(name + ".bias"), config_.layer_norm_epsilon);
+}
+
+torch::Tensor BertModule::Embed(const TokenBatch& batch, double dropout) const {
+  const torch::Tensor& words = Parameter(kWordEmbeddings);
+  const torch::Tensor word =
+      ternary() ? TernaryEmbedding(options_.ternarizer, words,
+                                   SecondMoment(kWordEmbeddings), batch.ids)
+                : at::embedding(words, batch.ids);
+  const torch::Tensor type =
+      at::embedding(Parameter("bert.embeddings.token_type_embeddings.weight"),
+                    batch.type_ids);
+  const torch::Tensor position = at::embedding(
+      Parameter("bert.embeddings.position_embeddings.weight"), batch.positions);
+  return Dropped(
+      Norm("bert.embeddings.LayerNorm", (word + type) + position, {}), dropout);
+}
+
+torch::Tensor BertModule::Encode(int layer, const TokenBatch& batch,
+                                 const torch::Tensor& hidden,
+                                 const ForwardOptions& options,
+                                 BertOutput& output) const {
+  const std::string name = absl::StrCat("bert.encoder.layer.", layer, ".");
+  const LinearInput input = Prepare(hidden);
+  const torch::Tensor q = Linear(name + "attention.self.query", input);
+  const torch::Tensor k = Linear(name + "attention.self.key", input);
+  const torch::Tensor v = Linear(name + "attention.self.value", input);
+  const AttentionOutput attention =
+      ternary() ? QuantizedAttend(q, k, v, batch, config_.heads)
+                : Attend(q, k, v, batch, config_.heads, options.dropout);
+  if (options.keep_internals) {
+    output.attention_scores.push_back(attention.scores);
+  }
+
+  const torch::Tensor attended = Dropped(
+      Linear(name + "attention.output.dense", Prepare(attention.context)),
+      options.dropout);
+  const torch::Tensor middle =
+      Norm(name + "attention.output.LayerNorm", attended, hidden);
+  const torch::Tensor wide = Activate(
+      Linear(name + "intermediate.dense", Prepare(middle)), config_.activation);
+  const torch::Tensor narrow =
+      Dropped(Linear(name + "output.dense", Prepare(wide)), options.dropout);
+  return Norm(name + "output.LayerNorm", narrow, middle);
+}
+
+BertOutput BertModule::Forward(const TokenBatch& batch,
+                               const ForwardOptions& options) const {
+  BertOutput output;
+  torch::Tensor hidden = Embed(batch, options.dropout);
+  if (options.keep_internals) output.hidden_states.push_back(hidden);
+  for (int layer = 0; layer < config_.layers; ++layer) {
+    hidden = Encode(layer, batch, hidden, options, output);
+    if (options.keep_internals) output.hidden_states.push_back(hidden);
+  }
+  torch::Tensor features = hidden.index_select(0, batch.first_rows);
+  if (parameters_.count("bert.pooler.dense.weight") > 0) {
+    features = Activate(Linear("bert.pooler.dense", Prepare(features)),
+                        Activation::kTanh);
+  }
+  output.logits =
+      at::linear(Dropped(features, options.dropout),
+                 Parameter("classifier.weight"), Parameter("classifier.bias"));
+  return output;
+}
+
+}  // namespace tern

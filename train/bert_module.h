@@ -1,0 +1,110 @@
+// A BERT that trains: the engine's model (model/layers.h) with gradients.
+//
+// Parameters are leaves under their Hugging Face names, which are the names in
+// every file. In kTernary they are the latent weights; the forward pass then
+// gives the bits of the engine on the exported folder.
+//
+// One thread.
+
+#ifndef TERN_TRAIN_BERT_MODULE_H_
+#define TERN_TRAIN_BERT_MODULE_H_
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "model/config.h"
+#include "torch/types.h"
+#include "train/fake_quantize.h"
+#include "train/token_batch.h"
+
+namespace tern {
+
+using TensorMap = std::map<std::string, torch::Tensor>;
+
+enum class Arithmetic { kFloat, kTernary };
+
+struct BertOptions {
+  Arithmetic arithmetic = Arithmetic::kFloat;
+  Ternarizer ternarizer = Ternarizer::kTwn;
+  torch::ScalarType product_type = torch::kFloat32;  // or BF16
+};
+
+struct ForwardOptions {
+  double dropout = 0;  // of embeddings, attention (float only) and outputs
+  bool keep_internals = false;  // fill hidden_states and attention_scores
+};
+
+struct BertOutput {
+  torch::Tensor logits;  // [sequences, outputs]
+  // After the embeddings and after each layer, [tokens, hidden].
+  std::vector<torch::Tensor> hidden_states;
+  // Of each layer, [sequences * heads, longest, longest]; zero at padding.
+  std::vector<torch::Tensor> attention_scores;
+};
+
+class BertModule {
+ public:
+  // Reads a float folder. A pretrained one has no classifier: it gets one drawn
+  // from N(0, 0.02) by `seed`.
+  // Errors: what opening and reading `weights_file` gives; UNIMPLEMENTED for a
+  // question answerer.
+  static absl::StatusOr<BertModule> Load(const BertConfig& config,
+                                         const std::string& weights_file,
+                                         const BertOptions& options,
+                                         uint64_t seed);
+
+  BertOutput Forward(const TokenBatch& batch,
+                     const ForwardOptions& options) const;
+
+  const BertConfig& config() const { return config_; }
+  const BertOptions& options() const { return options_; }
+  const TensorMap& parameters() const { return parameters_; }
+
+  // Adam's second moments by parameter name, for LAT; kept by reference, so
+  // they follow the optimizer. Without them LAT is TWN.
+  void SetSecondMoments(const TensorMap* second_moments) {
+    second_moments_ = second_moments;
+  }
+
+  // Ternarizes the matrices anew: call it after the parameters changed.
+  void RefreshTernaryWeights();
+
+  // Of parameter `name`, as the last refresh made them; embeddings are made
+  // here.
+  TernaryWeights TernaryWeightsOf(const std::string& name) const;
+
+ private:
+  struct Matrix {
+    torch::Tensor t;  // in the products' dtype
+    float scale = 0;
+  };
+
+  const torch::Tensor& Parameter(const std::string& name) const {
+    return parameters_.at(name);
+  }
+  torch::Tensor SecondMoment(const std::string& name) const;
+  bool ternary() const { return options_.arithmetic == Arithmetic::kTernary; }
+
+  struct LinearInput;
+  LinearInput Prepare(const torch::Tensor& x) const;
+  torch::Tensor Linear(const std::string& name, const LinearInput& x) const;
+  torch::Tensor Norm(const std::string& name, const torch::Tensor& x,
+                     const torch::Tensor& residual) const;
+  torch::Tensor Embed(const TokenBatch& batch, double dropout) const;
+  torch::Tensor Encode(int layer, const TokenBatch& batch,
+                       const torch::Tensor& hidden,
+                       const ForwardOptions& options, BertOutput& output) const;
+
+  BertConfig config_;
+  BertOptions options_;
+  TensorMap parameters_;
+  std::map<std::string, Matrix> matrices_;  // ternary ones but the embeddings
+  const TensorMap* second_moments_ = nullptr;
+};
+
+}  // namespace tern
+
+#endif  // TERN_TRAIN_BERT_MODULE_H_

@@ -1,0 +1,43 @@
+// The state of a training run, in one safetensors file.
+//
+// With the run's options it determines everything that follows: batches and
+// dropout are drawn from the seed and the step alone.
+//
+// Thread-safe: pure functions.
+
+#ifndef TERN_TRAIN_CHECKPOINT_H_
+#define TERN_TRAIN_CHECKPOINT_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "train/adamw.h"
+#include "train/bert_module.h"
+
+namespace tern {
+
+struct RunProgress {
+  int64_t step = 0;        // optimizer steps done
+  double best_score = -2;  // on the dev set; below any score
+  int64_t best_step = 0;
+};
+
+// Atomic: a crash leaves the old checkpoint or the new one. `options` says in
+// words what the run was started with.
+absl::Status SaveCheckpoint(const std::string& path,
+                            const RunProgress& progress,
+                            const std::string& options,
+                            const TensorMap& parameters,
+                            const AdamWState& optimizer);
+
+// Reads it back in place; the tensors have their shapes already.
+// Errors: NOT_FOUND; FAILED_PRECONDITION where it is of a run with other
+// options, naming both; INVALID_ARGUMENT or DATA_LOSS for a damaged file.
+absl::Status LoadCheckpoint(const std::string& path, const std::string& options,
+                            RunProgress& progress, const TensorMap& parameters,
+                            AdamWState& optimizer);
+
+}  // namespace tern
+
+#endif  // TERN_TRAIN_CHECKPOINT_H_

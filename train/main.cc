@@ -1,0 +1,41 @@
+// tern-train: see --help.
+
+#include <cstdio>
+#include <string>
+
+#include "ATen/Parallel.h"
+#include "absl/status/status.h"
+#include "train/commands.h"
+#include "train/options.h"
+
+namespace {
+
+constexpr int kExitFailed = 1;
+constexpr int kExitUsage = 2;
+constexpr int kExitStopped = 3;
+
+int Report(const absl::Status& status, int exit_code) {
+  std::fprintf(stderr, "tern-train: %s\n",
+               std::string(status.message()).c_str());
+  return exit_code;
+}
+
+absl::Status Run(const tern::CommandOptions& options) {
+  if (options.command == "finetune") return tern::Finetune(options);
+  if (options.command == "ternarize") {
+    return tern::TernarizeByDistillation(options);
+  }
+  return tern::Evaluate(options);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const absl::StatusOr<tern::CommandOptions> options =
+      tern::ParseCommandLine(argc, argv);
+  if (!options.ok()) return Report(options.status(), kExitUsage);
+  at::set_num_threads(options->threads);
+  const absl::Status status = Run(*options);
+  if (status.ok()) return 0;
+  return Report(status, absl::IsCancelled(status) ? kExitStopped : kExitFailed);
+}

@@ -1,0 +1,263 @@
+#include "train/options.h"
+
+#include <algorithm>
+#include <thread>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "train/matrix_product.h"
+
+ABSL_FLAG(std::string, from, "",
+          "finetune: pretrained folder; ternarize: fine-tuned teacher folder; "
+          "evaluate: any model folder");
+ABSL_FLAG(std::string, out, "", "folder of the run; made where it is missing");
+ABSL_FLAG(std::string, task, "sst-2",
+          "sst-2, cola, mrpc, qqp, sts-b, rte, qnli, mnli, or tsv with "
+          "--text-column and --label-column");
+ABSL_FLAG(std::string, data, "", "folder of the task's train.tsv and dev.tsv");
+ABSL_FLAG(std::string, train_file, "", "training file, if not --data's");
+ABSL_FLAG(std::string, dev_file, "", "evaluation file, if not --data's");
+ABSL_FLAG(std::string, text_column, "",
+          "column of the texts: its name, or its number from 0 with "
+          "--noheader");
+ABSL_FLAG(std::string, pair_column, "", "column of the second texts, if any");
+ABSL_FLAG(std::string, label_column, "", "column of the labels");
+ABSL_FLAG(bool, header, true, "the files start with a line of column names");
+ABSL_FLAG(bool, regression, false, "task tsv: the labels are numbers");
+ABSL_FLAG(int, max_tokens, 128, "longest sequence, in tokens; longer are cut");
+ABSL_FLAG(int, epochs, 3, "passes over the training file");
+ABSL_FLAG(int, batch, 32, "sequences of one pass");
+ABSL_FLAG(int, accumulate, 1, "passes of one optimizer step");
+ABSL_FLAG(double, learning_rate, 5e-5, "AdamW's peak rate");
+ABSL_FLAG(double, warmup, 0.1, "share of the steps over which the rate rises");
+ABSL_FLAG(double, weight_decay, 0.01, "AdamW's; not on biases and LayerNorm");
+ABSL_FLAG(double, clip, 1.0, "largest norm of the gradients; 0: any");
+ABSL_FLAG(double, dropout, -1,
+          "share of units dropped; default 0.1 for finetune, 0 for ternarize");
+ABSL_FLAG(uint64_t, seed, 1, "of shuffling, dropout and a new classifier");
+ABSL_FLAG(int, evaluations, 1, "evaluations on the dev file per epoch");
+ABSL_FLAG(absl::Duration, checkpoint_interval, absl::Minutes(5),
+          "time between checkpoints: the most that a crash loses");
+ABSL_FLAG(bool, resume, false, "go on from the checkpoint in --out");
+ABSL_FLAG(int64_t, stop_after, 0,
+          "stop as for SIGTERM after this many steps; 0: never");
+ABSL_FLAG(std::string, ternarizer, "twn", "twn or lat");
+ABSL_FLAG(bool, distill_predictions, true,
+          "ternarize: soft cross-entropy with the teacher's predictions");
+ABSL_FLAG(bool, distill_hidden, true,
+          "ternarize: squared error of the hidden states");
+ABSL_FLAG(bool, distill_attention, true,
+          "ternarize: squared error of the attention scores");
+ABSL_FLAG(std::string, compute, "auto",
+          "products in f32 or bf16; auto: bf16 where the CPU is faster in it");
+ABSL_FLAG(int, threads, 0, "threads; 0: one per core");
+ABSL_FLAG(std::string, precision, "",
+          "evaluate: fp32, int8 or ternary by the serving engine (default: as "
+          "the folder is), or trainer for tern-train's own forward pass: the "
+          "fake-quantized one with --latent");
+ABSL_FLAG(bool, latent, false,
+          "evaluate with --precision=trainer: the folder holds latent weights, "
+          "to be ternarized");
+ABSL_FLAG(std::string, logits, "",
+          "evaluate: write each example's logits here, tab-separated");
+
+namespace tern {
+namespace {
+
+constexpr char kUsage[] =
+    R"(trains BERT classifiers and makes them ternary by distillation.
+
+  tern-train finetune --from=PRETRAINED --task=sst-2 --data=SST-2 --out=TEACHER
+      Fine-tunes a Hugging Face BERT in fp32; TEACHER/model is the best on dev.
+  tern-train ternarize --from=TEACHER/model --task=sst-2 --data=SST-2 --out=STUDENT
+      Trains a ternary student of the teacher; STUDENT/model is served by
+      tern-server, STUDENT/latent holds its fp32 weights.
+  tern-train evaluate --from=FOLDER --task=sst-2 --data=SST-2
+      Prints the task's official metrics on the dev file, as JSON.
+
+Flags may be spelt with - or _. After SIGTERM or a crash, the same command with
+--resume goes on. Exit codes: 0 done; 1 failed; 2 bad command line; 3 stopped
+by a signal, with a checkpoint.)";
+
+absl::Status Bad(absl::string_view flag, absl::string_view expected,
+                 absl::string_view found) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--", flag, ": expected ", expected, ", found '", found, "'"));
+}
+
+template <typename T>
+absl::Status CheckRange(absl::string_view flag, T value, T low, T high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return Bad(flag, absl::StrCat(low, " to ", high), absl::StrCat(value));
+}
+
+absl::StatusOr<torch::ScalarType> ParseCompute(const std::string& name) {
+  if (name == "f32") return torch::kFloat32;
+  if (name == "bf16") return torch::kBFloat16;
+  if (name == "auto") {
+    return CpuHasBFloat16Products() ? torch::kBFloat16 : torch::kFloat32;
+  }
+  return Bad("compute", "f32, bf16 or auto", name);
+}
+
+// Labels of a task without a list of them, from the training file.
+absl::Status FillLabels(const std::string& path, TaskSpec& task) {
+  absl::StatusOr<std::vector<std::string>> labels = CollectLabels(path, task);
+  if (!labels.ok()) return labels.status();
+  task.labels = task.label_names = *std::move(labels);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<TaskSpec> TsvTask() {
+  TaskSpec task;
+  task.name = "tsv";
+  task.header = absl::GetFlag(FLAGS_header);
+  task.text_column = absl::GetFlag(FLAGS_text_column);
+  task.pair_column = absl::GetFlag(FLAGS_pair_column);
+  task.label_column = absl::GetFlag(FLAGS_label_column);
+  if (task.text_column.empty()) return Bad("text-column", "a column", "");
+  if (task.label_column.empty()) return Bad("label-column", "a column", "");
+  task.metrics = absl::GetFlag(FLAGS_regression)
+                     ? std::vector<Metric>{Metric::kPearson, Metric::kSpearman}
+                     : std::vector<Metric>{Metric::kAccuracy};
+  return task;
+}
+
+absl::Status ReadTask(CommandOptions& options) {
+  const std::string name = absl::GetFlag(FLAGS_task);
+  absl::StatusOr<TaskSpec> task = name == "tsv" ? TsvTask() : FindTask(name);
+  if (!task.ok()) return task.status();
+  options.task = *std::move(task);
+  const std::string data = absl::GetFlag(FLAGS_data);
+  options.train_path = absl::GetFlag(FLAGS_train_file);
+  if (options.train_path.empty() && !data.empty()) {
+    options.train_path = absl::StrCat(data, "/", options.task.train_file);
+  }
+  options.dev_path = absl::GetFlag(FLAGS_dev_file);
+  if (options.dev_path.empty() && !data.empty()) {
+    options.dev_path = absl::StrCat(data, "/", options.task.dev_file);
+  }
+  if (options.dev_path.empty()) {
+    return Bad("data", "a folder (or --train-file and --dev-file)", "");
+  }
+  const bool labels_unknown = name == "tsv" && !absl::GetFlag(FLAGS_regression);
+  if (!labels_unknown) return absl::OkStatus();
+  return FillLabels(
+      options.train_path.empty() ? options.dev_path : options.train_path,
+      options.task);
+}
+
+absl::Status CheckPaths(const CommandOptions& options) {
+  const std::vector<std::string> commands = {"finetune", "ternarize",
+                                             "evaluate"};
+  if (std::find(commands.begin(), commands.end(), options.command) ==
+      commands.end()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected a command (", absl::StrJoin(commands, ", "),
+                     "), found '", options.command, "'; see --help"));
+  }
+  if (options.from.empty()) return Bad("from", "a model folder", "");
+  if (options.command == "evaluate") return absl::OkStatus();
+  if (options.out.empty()) return Bad("out", "a folder", "");
+  if (options.train_path.empty()) return Bad("train-file", "a file", "");
+  return absl::OkStatus();
+}
+
+absl::Status CheckNumbers(const CommandOptions& options) {
+  const TrainerOptions& trainer = options.trainer;
+  absl::Status status;
+  status.Update(CheckRange("epochs", trainer.epochs, 1, 1000));
+  status.Update(CheckRange("batch", trainer.batch_size, 1, 4096));
+  status.Update(CheckRange("accumulate", trainer.accumulate, 1, 4096));
+  status.Update(CheckRange("max-tokens", options.max_tokens, 3, 1 << 16));
+  status.Update(
+      CheckRange("evaluations", trainer.evaluations_per_epoch, 1, 1000));
+  status.Update(CheckRange("learning-rate", trainer.learning_rate, 0.0, 1.0));
+  status.Update(CheckRange("warmup", trainer.warmup, 0.0, 1.0));
+  status.Update(
+      CheckRange("weight-decay", trainer.adamw.weight_decay, 0.0, 1.0));
+  status.Update(CheckRange("clip", trainer.adamw.max_gradient_norm, 0.0, 1e6));
+  status.Update(CheckRange("dropout", options.dropout, 0.0, 0.9));
+  status.Update(CheckRange("threads", options.threads, 1, 1024));
+  return status;
+}
+
+TrainerOptions ReadTrainerOptions() {
+  TrainerOptions trainer;
+  trainer.epochs = absl::GetFlag(FLAGS_epochs);
+  trainer.batch_size = absl::GetFlag(FLAGS_batch);
+  trainer.accumulate = absl::GetFlag(FLAGS_accumulate);
+  trainer.learning_rate = absl::GetFlag(FLAGS_learning_rate);
+  trainer.warmup = absl::GetFlag(FLAGS_warmup);
+  trainer.adamw.weight_decay = absl::GetFlag(FLAGS_weight_decay);
+  trainer.adamw.max_gradient_norm = absl::GetFlag(FLAGS_clip);
+  trainer.seed = absl::GetFlag(FLAGS_seed);
+  trainer.evaluations_per_epoch = absl::GetFlag(FLAGS_evaluations);
+  trainer.checkpoint_interval = absl::GetFlag(FLAGS_checkpoint_interval);
+  trainer.resume = absl::GetFlag(FLAGS_resume);
+  trainer.stop_after = absl::GetFlag(FLAGS_stop_after);
+  return trainer;
+}
+
+// Flags as Abseil spells them: --learning-rate=1 becomes --learning_rate=1.
+std::vector<std::string> Underscored(int argc, char** argv) {
+  std::vector<std::string> arguments(argv, argv + argc);
+  for (size_t i = 1; i < arguments.size(); ++i) {
+    std::string& argument = arguments[i];
+    if (!absl::StartsWith(argument, "--")) continue;
+    const size_t end = std::min(argument.find('='), argument.size());
+    std::replace(argument.begin() + 2, argument.begin() + end, '-', '_');
+  }
+  return arguments;
+}
+
+}  // namespace
+
+absl::StatusOr<CommandOptions> ParseCommandLine(int argc, char** argv) {
+  absl::SetProgramUsageMessage(kUsage);
+  std::vector<std::string> arguments = Underscored(argc, argv);
+  std::vector<char*> pointers;
+  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  const std::vector<char*> positional =
+      absl::ParseCommandLine(argc, pointers.data());
+
+  CommandOptions options;
+  if (positional.size() == 2) options.command = positional[1];
+  options.from = absl::GetFlag(FLAGS_from);
+  options.out = absl::GetFlag(FLAGS_out);
+  options.max_tokens = absl::GetFlag(FLAGS_max_tokens);
+  options.trainer = ReadTrainerOptions();
+  options.dropout = absl::GetFlag(FLAGS_dropout);
+  if (options.dropout == -1) {
+    options.dropout = options.command == "finetune" ? 0.1 : 0;
+  }
+  options.terms = {absl::GetFlag(FLAGS_distill_predictions),
+                   absl::GetFlag(FLAGS_distill_hidden),
+                   absl::GetFlag(FLAGS_distill_attention)};
+  options.threads = absl::GetFlag(FLAGS_threads);
+  if (options.threads == 0) {
+    options.threads = std::max(1u, std::thread::hardware_concurrency());
+  }
+  options.precision = absl::GetFlag(FLAGS_precision);
+  options.latent = absl::GetFlag(FLAGS_latent);
+  options.logits_path = absl::GetFlag(FLAGS_logits);
+
+  absl::Status status = ReadTask(options);
+  status.Update(CheckPaths(options));
+  status.Update(CheckNumbers(options));
+  const auto ternarizer = ParseTernarizer(absl::GetFlag(FLAGS_ternarizer));
+  const auto product_type = ParseCompute(absl::GetFlag(FLAGS_compute));
+  status.Update(ternarizer.status());
+  status.Update(product_type.status());
+  if (!status.ok()) return status;
+  options.ternarizer = *ternarizer;
+  options.product_type = *product_type;
+  return options;
+}
+
+}  // namespace tern

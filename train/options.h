@@ -1,0 +1,41 @@
+// The command line of tern-train.
+
+#ifndef TERN_TRAIN_OPTIONS_H_
+#define TERN_TRAIN_OPTIONS_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "train/fake_quantize.h"
+#include "train/losses.h"
+#include "train/task.h"
+#include "train/trainer.h"
+
+namespace tern {
+
+struct CommandOptions {
+  std::string command;  // finetune, ternarize or evaluate
+  std::string from;     // the folder to start from, or to evaluate
+  std::string out;      // the run's folder
+  TaskSpec task;
+  std::string train_path;
+  std::string dev_path;
+  int max_tokens = 128;
+  double dropout = 0;
+  TrainerOptions trainer;
+  Ternarizer ternarizer = Ternarizer::kTwn;
+  DistillationTerms terms;
+  torch::ScalarType product_type = torch::kFloat32;
+  int threads = 0;
+  std::string precision;    // evaluate
+  bool latent = false;      // evaluate
+  std::string logits_path;  // evaluate
+};
+
+// Errors: INVALID_ARGUMENT naming the flag, what was expected and what was
+// found. Prints and exits for --help.
+absl::StatusOr<CommandOptions> ParseCommandLine(int argc, char** argv);
+
+}  // namespace tern
+
+#endif  // TERN_TRAIN_OPTIONS_H_

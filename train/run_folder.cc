@@ -1,0 +1,162 @@
+#include "train/run_folder.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "model/folder_writer.h"
+#include "model/json_file.h"
+#include "model/safetensors.h"
+#include "model/tensor_names.h"
+#include "nlohmann/json.hpp"
+
+namespace tern {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr int64_t kMaxTokenizerFileBytes = int64_t{1} << 26;
+
+absl::Status WriteText(const std::string& path, const std::string& text) {
+  return WriteFileAtomically(
+      path, {{reinterpret_cast<const uint8_t*>(text.data()), text.size()}});
+}
+
+json ClassifierConfig(json config, const TaskSpec& task) {
+  for (const char* key : {"_name_or_path", "num_labels", "_num_labels"}) {
+    config.erase(key);
+  }
+  const std::vector<std::string> names =
+      task.regression() ? std::vector<std::string>{"score"} : task.label_names;
+  json id2label = json::object(), label2id = json::object();
+  for (size_t i = 0; i < names.size(); ++i) {
+    id2label[absl::StrCat(i)] = names[i];
+    label2id[names[i]] = i;
+  }
+  config["architectures"] = json::array({"BertForSequenceClassification"});
+  config["problem_type"] =
+      task.regression() ? "regression" : "single_label_classification";
+  config["finetuning_task"] = task.name;
+  config["id2label"] = id2label;
+  config["label2id"] = label2id;
+  return config;
+}
+
+absl::Status ErrnoStatus(const std::string& what) {
+  return absl::ErrnoToStatus(errno, what);
+}
+
+// Puts the folder `made` in the place of `to`, which may exist.
+absl::Status PutInPlace(const std::string& made, const std::string& to) {
+  if (!fs::exists(to)) {
+    if (std::rename(made.c_str(), to.c_str()) == 0) return absl::OkStatus();
+    return ErrnoStatus(absl::StrCat("rename ", made, " to ", to));
+  }
+  // In one step, so that there is a whole folder `to` at any time.
+  if (renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, to.c_str(),
+                RENAME_EXCHANGE) != 0) {
+    return ErrnoStatus(absl::StrCat("exchange ", made, " and ", to));
+  }
+  std::error_code error;
+  fs::remove_all(made, error);
+  if (!error) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("remove ", made, ": ", error.message()));
+}
+
+absl::Status Replace(const FolderWriter& writer, const std::string& base,
+                     const json& quantization, const std::string& to) {
+  const std::string made = to + ".new";
+  std::error_code error;
+  fs::remove_all(made, error);  // of a run that was killed here
+  absl::Status status = writer.Write(made, base, DType::kF32, quantization);
+  if (!status.ok()) return status;
+  return PutInPlace(made, to);
+}
+
+absl::Status AddFloats(const std::string& name, const torch::Tensor& tensor,
+                       FolderWriter& writer) {
+  return writer.AddFloats(
+      name, tensor.sizes().vec(),
+      {tensor.data_ptr<float>(), static_cast<size_t>(tensor.numel())},
+      DType::kF32);
+}
+
+const char* TernarizerName(Ternarizer ternarizer) {
+  return ternarizer == Ternarizer::kTwn ? "twn" : "lat";
+}
+
+}  // namespace
+
+absl::Status MakeClassifierBase(const std::string& pretrained,
+                                const TaskSpec& task, const std::string& to) {
+  const absl::StatusOr<json> config =
+      ReadJsonObjectFile(absl::StrCat(pretrained, "/config.json"));
+  if (!config.ok()) return config.status();
+  std::error_code error;
+  fs::create_directories(to, error);
+  if (error) {
+    return absl::UnavailableError(
+        absl::StrCat("create ", to, ": ", error.message()));
+  }
+  for (const char* file : {"vocab.txt", "tokenizer_config.json"}) {
+    const std::string from = absl::StrCat(pretrained, "/", file);
+    const absl::StatusOr<std::string> text =
+        ReadSmallFile(from, kMaxTokenizerFileBytes);
+    if (!text.ok()) {
+      const bool optional = std::strcmp(file, "vocab.txt") != 0;
+      if (optional && absl::IsNotFound(text.status())) continue;
+      return text.status();
+    }
+    absl::Status status = WriteText(absl::StrCat(to, "/", file), *text);
+    if (!status.ok()) return status;
+  }
+  return WriteText(absl::StrCat(to, "/config.json"),
+                   ClassifierConfig(*config, task).dump(2) + "\n");
+}
+
+absl::Status WriteFloatFolder(const BertModule& module, const std::string& base,
+                              const std::string& to) {
+  FolderWriter writer;
+  for (const auto& [name, parameter] : module.parameters()) {
+    absl::Status status = AddFloats(name, parameter, writer);
+    if (!status.ok()) return status;
+  }
+  return Replace(writer, base, nullptr, to);
+}
+
+absl::Status WriteTernaryFolder(const BertModule& module,
+                                const std::string& base,
+                                const std::string& to) {
+  FolderWriter writer;
+  for (const auto& [name, parameter] : module.parameters()) {
+    if (StorageOf(name) == Storage::kFloat) {
+      absl::Status status = AddFloats(name, parameter, writer);
+      if (!status.ok()) return status;
+      continue;
+    }
+    const TernaryWeights weights = module.TernaryWeightsOf(name);
+    writer.AddTernary(
+        name, parameter.size(0), parameter.size(1),
+        {weights.t.data_ptr<int8_t>(), static_cast<size_t>(weights.t.numel())},
+        {weights.scales.data_ptr<float>(),
+         static_cast<size_t>(weights.scales.numel())});
+  }
+  return Replace(writer, base,
+                 {{"quant_method", "tern"},
+                  {"version", 1},
+                  {"bits", 2},
+                  {"weights", TernarizerName(module.options().ternarizer)},
+                  {"activation_bits", 8}},
+                 to);
+}
+
+}  // namespace tern

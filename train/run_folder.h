@@ -1,0 +1,52 @@
+// What a training run leaves behind, in one folder:
+//
+//   base/                    config.json and vocabulary (finetune)
+//   model/                   the best model on the dev set so far, to be served
+//   latent/                  its fp32 weights before ternarization (ternarize)
+//   checkpoint.safetensors   everything that --resume needs
+//   log.jsonl                one JSON object a line
+//
+// Each is replaced as a whole: a reader, or a crash, sees the old or the new.
+//
+// One thread.
+
+#ifndef TERN_TRAIN_RUN_FOLDER_H_
+#define TERN_TRAIN_RUN_FOLDER_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "train/bert_module.h"
+#include "train/task.h"
+
+namespace tern {
+
+struct RunFolder {
+  std::string path;
+
+  std::string base() const { return path + "/base"; }
+  std::string model() const { return path + "/model"; }
+  std::string latent() const { return path + "/latent"; }
+  std::string checkpoint() const { return path + "/checkpoint.safetensors"; }
+  std::string log() const { return path + "/log.jsonl"; }
+};
+
+// Makes the folder `to` that has what a model needs besides its tensors: the
+// tokenizer's files of `pretrained`, and its config.json as that of a
+// classifier for `task`.
+// Errors: NOT_FOUND for a missing config.json or vocab.txt; what errno says.
+absl::Status MakeClassifierBase(const std::string& pretrained,
+                                const TaskSpec& task, const std::string& to);
+
+// Writes the parameters as F32, with config.json and the tokenizer's files of
+// the folder `base`, in the place of the folder `to`.
+absl::Status WriteFloatFolder(const BertModule& module, const std::string& base,
+                              const std::string& to);
+
+// The same as a ternary folder.
+absl::Status WriteTernaryFolder(const BertModule& module,
+                                const std::string& base, const std::string& to);
+
+}  // namespace tern
+
+#endif  // TERN_TRAIN_RUN_FOLDER_H_

@@ -1,0 +1,39 @@
+#include "train/run_log.h"
+
+#include "absl/strings/str_cat.h"
+#include "model/safetensors.h"
+
+namespace tern {
+namespace {
+
+std::string LinesUpTo(const std::string& path, int64_t step) {
+  std::ifstream file(path);
+  std::string kept;
+  for (std::string line; std::getline(file, line);) {
+    const nlohmann::json object =
+        nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    // A crash may have cut the last line short.
+    if (!object.is_object()) continue;
+    if (object.value("step", int64_t{0}) <= step) kept += line + "\n";
+  }
+  return kept;
+}
+
+}  // namespace
+
+absl::Status RunLog::Open(const std::string& path, int64_t step) {
+  const std::string kept = LinesUpTo(path, step);
+  const absl::Span<const uint8_t> bytes(
+      reinterpret_cast<const uint8_t*>(kept.data()), kept.size());
+  absl::Status status = WriteFileAtomically(path, {bytes});
+  if (!status.ok()) return status;
+  file_.open(path, std::ios::app);
+  if (file_) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(path, ": cannot be written"));
+}
+
+void RunLog::Write(const nlohmann::json& line) {
+  file_ << line.dump() << std::endl;
+}
+
+}  // namespace tern

@@ -1,0 +1,230 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+
+#include "ATen/ATen.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "train/batches.h"
+#include "train/checkpoint.h"
+#include "train/progress_bar.h"
+#include "train/run_log.h"
+
+namespace tern {
+namespace {
+
+// Set by SIGTERM and SIGINT.
+volatile std::sig_atomic_t stop_requested = 0;
+
+// Notes the signals while a run lasts.
+class StopSignals {
+ public:
+  StopSignals() {
+    stop_requested = 0;
+    struct sigaction action = {};
+    action.sa_handler = [](int) { stop_requested = 1; };
+    sigaction(SIGTERM, &action, &old_term_);
+    sigaction(SIGINT, &action, &old_int_);
+  }
+  ~StopSignals() {
+    sigaction(SIGTERM, &old_term_, nullptr);
+    sigaction(SIGINT, &old_int_, nullptr);
+  }
+
+ private:
+  struct sigaction old_term_;
+  struct sigaction old_int_;
+};
+
+class Run {
+ public:
+  Run(const TrainingJob& job, const TrainerOptions& options)
+      : job_(job),
+        options_(options),
+        optimizer_(job.module->parameters(), options.adamw) {
+    const int64_t per_step =
+        static_cast<int64_t>(options.batch_size) * options.accumulate;
+    const int64_t sequences = job.train->sequences.size();
+    steps_per_epoch_ = (sequences + per_step - 1) / per_step;
+    steps_ = steps_per_epoch_ * options.epochs;
+    job_.module->SetSecondMoments(&optimizer_.state().second_moments);
+  }
+  ~Run() { job_.module->SetSecondMoments(nullptr); }
+
+  absl::StatusOr<TrainingResult> Go() {
+    absl::Status status = Prepare();
+    if (!status.ok()) return status;
+    ProgressBar bar(job_.title, progress_.step, steps_);
+    const StopSignals signals;
+    absl::Time saved = absl::Now();
+    while (progress_.step < steps_) {
+      status = Step(bar);
+      if (status.ok() && IsEvaluationDue()) status = Evaluate(bar);
+      if (!status.ok()) return status;
+      if (stop_requested != 0 || progress_.step == options_.stop_after) {
+        return StopHere();
+      }
+      if (absl::Now() - saved >= options_.checkpoint_interval) {
+        status = Save();
+        if (!status.ok()) return status;
+        saved = absl::Now();
+      }
+    }
+    status = Save();
+    if (!status.ok()) return status;
+    return TrainingResult{progress_.best_score, progress_.best_step, steps_};
+  }
+
+ private:
+  absl::Status Prepare() {
+    if (options_.resume) {
+      absl::Status status =
+          LoadCheckpoint(job_.folder.checkpoint(), job_.description, progress_,
+                         job_.module->parameters(), optimizer_.state());
+      if (!status.ok()) return status;
+      job_.module->RefreshTernaryWeights();
+    }
+    absl::Status status = log_.Open(job_.folder.log(), progress_.step);
+    if (!status.ok()) return status;
+    log_.Write({{"event", options_.resume ? "resume" : "start"},
+                {"step", progress_.step},
+                {"steps", steps_},
+                {"options", job_.description}});
+    return absl::OkStatus();
+  }
+
+  absl::Status Step(ProgressBar& bar) {
+    const int64_t epoch = progress_.step / steps_per_epoch_;
+    if (epoch != planned_epoch_) {
+      plan_ = PlanEpoch(job_.train->sequences, options_.batch_size,
+                        options_.seed, epoch);
+      planned_epoch_ = epoch;
+    }
+    const int64_t first =
+        progress_.step % steps_per_epoch_ * options_.accumulate;
+    const int64_t last =
+        std::min<int64_t>(first + options_.accumulate, plan_.size());
+    double loss = 0;
+    std::map<std::string, double> terms;
+    for (int64_t i = first; i < last; ++i) {
+      absl::Status status = Pass(plan_[i], i, last - first, loss, terms);
+      if (!status.ok()) return status;
+    }
+    const double rate = LinearSchedule(options_.learning_rate, options_.warmup,
+                                       progress_.step, steps_);
+    const double norm = optimizer_.Step(rate);
+    job_.module->RefreshTernaryWeights();
+    ++progress_.step;
+    Report(bar, loss, norm, rate, terms);
+    return absl::OkStatus();
+  }
+
+  // Adds one batch's share to the gradients.
+  absl::Status Pass(const std::vector<int>& indices, int64_t index,
+                    int64_t passes, double& loss,
+                    std::map<std::string, double>& terms) {
+    at::manual_seed(MixSeeds(MixSeeds(options_.seed, progress_.step), index));
+    const TokenBatch batch =
+        MakeTokenBatch(job_.train->sequences, indices, job_.task.regression());
+    const Loss value = job_.loss(batch);
+    const double total = value.total.item<double>();
+    if (!std::isfinite(total)) return NotFinite(total, indices);
+    (value.total / static_cast<double>(passes)).backward();
+    loss += total / passes;
+    for (const auto& [name, term] : value.terms) terms[name] += term / passes;
+    return absl::OkStatus();
+  }
+
+  absl::Status NotFinite(double loss, const std::vector<int>& indices) const {
+    std::vector<int> lines;
+    for (int index : indices)
+      lines.push_back(job_.train->sequences[index].line);
+    std::sort(lines.begin(), lines.end());
+    return absl::InvalidArgumentError(absl::StrCat(
+        job_.train->path, ": the loss is ", loss, " at step ", progress_.step,
+        ", whose batch has lines ", absl::StrJoin(lines, ", "),
+        "; try a lower learning rate"));
+  }
+
+  void Report(ProgressBar& bar, double loss, double norm, double rate,
+              const std::map<std::string, double>& terms) {
+    // An average over about the last 100 steps, for the eye.
+    constexpr double kShare = 0.01;
+    shown_loss_ =
+        shown_loss_ < 0 ? loss : (1 - kShare) * shown_loss_ + kShare * loss;
+    bar.Show(progress_.step,
+             absl::StrFormat("loss %.4f  rate %.2e", shown_loss_, rate));
+    nlohmann::json line = {{"event", "step"},
+                           {"step", progress_.step},
+                           {"loss", loss},
+                           {"gradient_norm", norm},
+                           {"rate", rate}};
+    if (terms.size() > 1) line["terms"] = terms;
+    log_.Write(line);
+  }
+
+  bool IsEvaluationDue() const {
+    const int64_t in_epoch = (progress_.step - 1) % steps_per_epoch_ + 1;
+    const int64_t n = options_.evaluations_per_epoch;
+    return in_epoch * n / steps_per_epoch_ !=
+           (in_epoch - 1) * n / steps_per_epoch_;
+  }
+
+  absl::Status Evaluate(ProgressBar& bar) {
+    const Scores scores =
+        Score(LogitsOf(*job_.module, *job_.dev, options_.batch_size), *job_.dev,
+              job_.task);
+    const bool best = scores.mean > progress_.best_score;
+    log_.Write({{"event", "evaluate"},
+                {"step", progress_.step},
+                {"metrics", scores.metrics},
+                {"best", best}});
+    std::vector<std::string> shown;
+    for (const auto& [name, value] : scores.metrics) {
+      shown.push_back(absl::StrFormat("%s %.4f", name, value));
+    }
+    bar.Say(absl::StrCat(job_.title, " step ", progress_.step, ": dev ",
+                         absl::StrJoin(shown, "  "), best ? "  (best)" : ""));
+    if (!best) return absl::OkStatus();
+    progress_.best_score = scores.mean;
+    progress_.best_step = progress_.step;
+    return job_.save_best();
+  }
+
+  absl::Status Save() {
+    return SaveCheckpoint(job_.folder.checkpoint(), progress_, job_.description,
+                          job_.module->parameters(), optimizer_.state());
+  }
+
+  absl::Status StopHere() {
+    absl::Status status = Save();
+    if (!status.ok()) return status;
+    return absl::CancelledError(absl::StrCat("stopped after step ",
+                                             progress_.step, " of ", steps_,
+                                             "; --resume goes on from here"));
+  }
+
+  const TrainingJob& job_;
+  const TrainerOptions& options_;
+  AdamW optimizer_;
+  int64_t steps_per_epoch_ = 0;
+  int64_t steps_ = 0;
+  RunProgress progress_;
+  RunLog log_;
+  BatchPlan plan_;
+  int64_t planned_epoch_ = -1;
+  double shown_loss_ = -1;
+};
+
+}  // namespace
+
+absl::StatusOr<TrainingResult> Train(const TrainingJob& job,
+                                     const TrainerOptions& options) {
+  return Run(job, options).Go();
+}
+
+}  // namespace tern
