@@ -32,7 +32,7 @@ GENERATED = re.compile(r".*\.pb\.h$")
 # A library that only the named files wrap; nothing else may know it.
 WRAPPED = [
     (re.compile(r"prometheus/"), {"server/metrics.cc"}, "prometheus-cpp"),
-    (re.compile(r"(oneapi/)?dnnl"), {"kernels/dense_gemm.cc"}, "oneDNN"),
+    (re.compile(r"(oneapi/)?dnnl"), {"kernels/dense_gemm.cc", "train/matrix_product.cc"}, "oneDNN"),
     (re.compile(r"unicode/"), {"tokenizer/"}, "ICU"),
     (re.compile(r"grpc(pp)?/|grpc\+\+/"), {"server/", "client/", "tests/", "bench/"}, "gRPC"),
 ]
