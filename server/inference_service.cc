@@ -68,6 +68,8 @@ absl::string_view RejectionReason(absl::StatusCode code) {
       return "queue_full";
     case absl::StatusCode::kDeadlineExceeded:
       return "expired";
+    case absl::StatusCode::kCancelled:
+      return "cancelled";
     case absl::StatusCode::kUnavailable:
       return "shutting_down";
     default:

@@ -232,7 +232,7 @@ Metrics::Metrics(const Scheduler* scheduler)
       .Add({{"version", TERN_VERSION}, {"compiler", TERN_COMPILER}})
       .Set(1);
   for (const char* reason : {"invalid", "not_found", "queue_full", "expired",
-                             "shutting_down", "other"}) {
+                             "cancelled", "shutting_down", "other"}) {
     impl_->rejected.Add({{"reason", reason}});
   }
 }

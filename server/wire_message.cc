@@ -70,6 +70,9 @@ std::string ToString(const grpc::ByteBuffer& bytes) {
 
 absl::Status ParseMessage(const grpc::ByteBuffer& bytes,
                           google::protobuf::Message& message) {
+  if (!bytes.Valid()) {
+    return absl::CancelledError("the call ended before its message came");
+  }
   grpc::ByteBuffer copy = bytes;  // shares the bytes; reading uses it up
   if (grpc::GenericDeserialize<grpc::ProtoBufferReader,
                                google::protobuf::Message>(&copy, &message)

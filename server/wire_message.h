@@ -13,7 +13,8 @@
 namespace tern {
 
 // Errors: INVALID_ARGUMENT naming the first string that is not valid UTF-8,
-// e.g. `inputs[3].text`, or saying that the bytes are no such message.
+// e.g. `inputs[3].text`, or saying that the bytes are no such message;
+// CANCELLED for a call that its client ended before it had sent the message.
 absl::Status ParseMessage(const grpc::ByteBuffer& bytes,
                           google::protobuf::Message& message);
 
