@@ -16,6 +16,9 @@ namespace {
 std::atomic<size_t> allocated_bytes = 0;
 }  // namespace
 
+// GCC takes the pair below for mismatched where it inlines only one of them.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+
 void* operator new(size_t bytes) {
   allocated_bytes += bytes;
   void* memory = std::malloc(bytes);
