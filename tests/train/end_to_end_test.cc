@@ -1,0 +1,206 @@
+// tern-train from the command line, on a toy task: is the letter "x" in the
+// text, or, where "n" negates it, is it not? Both kinds of training must learn
+// it, and the engine must serve what they leave.
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <sstream>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/tiny_model.h"
+
+namespace tern {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+std::string Contents(const std::string& path) {
+  std::stringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+void WriteToyData(const std::string& path, int count, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::ofstream file(path);
+  file << "sentence\tlabel\n";
+  for (int i = 0; i < count; ++i) {
+    const bool negated = random() % 4 == 0;
+    const bool has_x = random() % 2 == 0;
+    std::string text;
+    const int words = 2 + static_cast<int>(random() % 6);
+    const int place = static_cast<int>(random() % words);
+    for (int w = 0; w < words; ++w) {
+      text += static_cast<char>('a' + random() % 8);
+      text += w == place ? (has_x ? " x " : " y ") : " ";
+    }
+    file << (negated ? "n " : "") << text << '\t' << (has_x != negated) << '\n';
+  }
+}
+
+struct Finished {
+  int exit_code = -1;
+  std::string out;
+  std::string err;
+
+  double accuracy() const {
+    return nlohmann::json::parse(out)["metrics"]["accuracy"].get<double>();
+  }
+};
+
+class EndToEndTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = testing::TempDir() + "tern_train_" +
+              testing::UnitTest::GetInstance()->current_test_info()->name();
+    fs::remove_all(folder_);
+    fs::create_directories(folder_ + "/data");
+    TinyModelOptions options;
+    options.labels = 2;
+    ASSERT_TRUE(WriteTinyModel(folder_ + "/tiny", options).ok());
+    WriteToyData(folder_ + "/data/train.tsv", 3000, 1);
+    WriteToyData(folder_ + "/data/dev.tsv", 400, 2);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  Finished Run(const std::string& arguments) {
+    const std::string command =
+        Command(arguments) + " >" + folder_ + "/out 2>" + folder_ + "/err";
+    const int status = std::system(command.c_str());
+    return {WEXITSTATUS(status), Contents(folder_ + "/out"),
+            Contents(folder_ + "/err")};
+  }
+
+  std::string Command(const std::string& arguments) const {
+    return std::string(TERN_TRAIN_PROGRAM) + " " + arguments +
+           (arguments.find("--task=") == std::string::npos
+                ? " --task=sst-2 --data=" + folder_ + "/data"
+                : "");
+  }
+
+  std::string folder_;
+};
+
+TEST_F(EndToEndTest, TeacherAndStudentLearnAndTheStudentIsServed) {
+  const std::string teacher = folder_ + "/teacher";
+  const std::string student = folder_ + "/student";
+  const Finished finetuned =
+      Run("finetune --from=" + folder_ + "/tiny --out=" + teacher +
+          " --epochs=5 --learning-rate=1e-3 --evaluations=2");
+  ASSERT_EQ(finetuned.exit_code, 0) << finetuned.err;
+  const Finished by_teacher = Run("evaluate --from=" + teacher + "/model");
+  ASSERT_EQ(by_teacher.exit_code, 0) << by_teacher.err;
+  EXPECT_GE(by_teacher.accuracy(), 0.98);
+
+  const Finished ternarized =
+      Run("ternarize --from=" + teacher + "/model --out=" + student +
+          " --epochs=4 --learning-rate=1e-3");
+  ASSERT_EQ(ternarized.exit_code, 0) << ternarized.err;
+  const Finished by_engine = Run("evaluate --from=" + student +
+                                 "/model --logits=" + folder_ + "/served");
+  ASSERT_EQ(by_engine.exit_code, 0) << by_engine.err;
+  EXPECT_GE(by_engine.accuracy(), 0.97);
+  EXPECT_EQ(by_engine.accuracy(),
+            nlohmann::json::parse(ternarized.out)["best_score"].get<double>());
+
+  const Finished by_trainer =
+      Run("evaluate --precision=trainer --latent --from=" + student +
+          "/latent --logits=" + folder_ + "/trained");
+  ASSERT_EQ(by_trainer.exit_code, 0) << by_trainer.err;
+  std::ifstream served(folder_ + "/served"), trained(folder_ + "/trained");
+  int compared = 0;
+  for (double a, b; served >> a && trained >> b; ++compared) {
+    EXPECT_NEAR(a, b, 1e-5);
+  }
+  EXPECT_EQ(compared, 800);
+}
+
+TEST_F(EndToEndTest, AResumedRunEqualsOneThatWasNeverStopped) {
+  const auto arguments = [&](const std::string& out) {
+    return "ternarize --ternarizer=lat --dropout=0.1 --threads=1 --epochs=1 "
+           "--from=" +
+           folder_ + "/tiny --out=" + out;
+  };
+  const std::string straight = folder_ + "/straight";
+  const std::string stopped = folder_ + "/stopped";
+  ASSERT_EQ(Run(arguments(straight)).exit_code, 0);
+  EXPECT_EQ(Run(arguments(stopped) + " --stop-after=31").exit_code, 3);
+  ASSERT_EQ(Run(arguments(stopped) + " --resume").exit_code, 0);
+  for (const char* file :
+       {"/checkpoint.safetensors", "/model/model.safetensors",
+        "/latent/model.safetensors"}) {
+    EXPECT_EQ(Contents(stopped + file), Contents(straight + file)) << file;
+    EXPECT_FALSE(Contents(straight + file).empty()) << file;
+  }
+}
+
+TEST_F(EndToEndTest, SigtermSavesACheckpoint) {
+  const std::string out = folder_ + "/run";
+  const std::string command =
+      "exec " + Command("finetune --threads=1 --epochs=1000 --from=" + folder_ +
+                        "/tiny --out=" + out + " 2>" + folder_ + "/err");
+  const pid_t child = fork();
+  if (child == 0) {
+    execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+    _exit(127);
+  }
+  const auto has_begun = [&] {
+    return Contents(out + "/log.jsonl").find("\"step\":5}") !=
+           std::string::npos;
+  };
+  for (int tries = 0; tries < 600 && !has_begun(); ++tries) usleep(100'000);
+  EXPECT_TRUE(has_begun());
+  ASSERT_EQ(kill(child, SIGTERM), 0);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 3);
+  EXPECT_TRUE(fs::exists(out + "/checkpoint.safetensors"));
+  EXPECT_THAT(Contents(folder_ + "/err"), HasSubstr("--resume goes on"));
+}
+
+TEST_F(EndToEndTest, BadDataIsNamedWithFileAndLine) {
+  std::ofstream(folder_ + "/data/train.tsv", std::ios::app) << "a b\t2\n";
+  const Finished finished =
+      Run("finetune --from=" + folder_ + "/tiny --out=" + folder_ + "/run");
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_THAT(finished.err, HasSubstr("/data/train.tsv:3002: expected a label "
+                                      "of 0, 1; found '2'"));
+}
+
+TEST_F(EndToEndTest, ALossThatIsNotFiniteNamesItsLines) {
+  TinyModelOptions options;
+  options.task = TinyTask::kRegression;
+  ASSERT_TRUE(WriteTinyModel(folder_ + "/scorer", options).ok());
+  // The square of 1e30 is no float.
+  std::ofstream(folder_ + "/scores.tsv") << "text\tscore\na\t1\nb\t1e30\n";
+  const Finished finished = Run(
+      "finetune --task=tsv --regression --text-column=text "
+      "--label-column=score --train-file=" +
+      folder_ + "/scores.tsv --dev-file=" + folder_ +
+      "/scores.tsv --from=" + folder_ + "/scorer --out=" + folder_ + "/run");
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_THAT(finished.err, HasSubstr("scores.tsv: the loss is inf at step 0, "
+                                      "whose batch has lines 2, 3"));
+}
+
+TEST_F(EndToEndTest, BadFlagsAreNamed) {
+  const Finished finished = Run("finetune --batch=0 --from=x --out=y");
+  EXPECT_EQ(finished.exit_code, 2);
+  EXPECT_THAT(finished.err,
+              HasSubstr("--batch: expected 1 to 4096, found '0'"));
+  EXPECT_EQ(Run("fly --from=x").exit_code, 2);
+}
+
+}  // namespace
+}  // namespace tern

@@ -1,0 +1,373 @@
+// The trainer's arithmetic: forward passes against the serving kernels and
+// engine, gradients against finite differences and autograd.
+
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "ATen/ATen.h"
+#include "ATen/CPUGeneratorImpl.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "kernels/ternary_gemm.h"
+#include "model/engine.h"
+#include "model/ternary_folder.h"
+#include "tests/tiny_model.h"
+#include "train/adamw.h"
+#include "train/attention.h"
+#include "train/batches.h"
+#include "train/bert_module.h"
+#include "train/checkpoint.h"
+#include "train/evaluation.h"
+#include "train/fake_quantize.h"
+#include "train/kernel_functions.h"
+#include "train/losses.h"
+#include "train/matrix_product.h"
+#include "train/run_folder.h"
+
+namespace tern {
+namespace {
+
+using ::testing::HasSubstr;
+
+torch::Tensor Random(std::vector<int64_t> shape, uint64_t seed) {
+  return torch::empty(shape).normal_(
+      0, 1, at::make_generator<at::CPUGeneratorImpl>(seed));
+}
+
+double RelativeError(const torch::Tensor& x, const torch::Tensor& expected) {
+  return ((x - expected).norm() / expected.norm()).item<double>();
+}
+
+TokenizedDataset RandomDataset(int count, int longest) {
+  std::mt19937 random(7);
+  TokenizedDataset dataset;
+  const int vocabulary = static_cast<int>(TinyVocabulary().size());
+  for (int s = 0; s < count; ++s) {
+    Sequence sequence;
+    const int length = 2 + static_cast<int>(random() % (longest - 1));
+    for (int i = 0; i < length; ++i) {
+      sequence.ids.push_back(static_cast<int>(random() % vocabulary));
+      sequence.type_ids.push_back(2 * i > length);
+    }
+    sequence.label = static_cast<float>(random() % 3);
+    dataset.sequences.push_back(sequence);
+  }
+  return dataset;
+}
+
+TokenBatch WholeBatch(const TokenizedDataset& dataset) {
+  std::vector<int> indices;
+  for (size_t i = 0; i < dataset.sequences.size(); ++i) indices.push_back(i);
+  return MakeTokenBatch(dataset.sequences, indices, /*regression=*/false);
+}
+
+std::string TinyFolder() {
+  const std::string folder = testing::TempDir() + "tiny";
+  EXPECT_TRUE(WriteTinyModel(folder).ok());
+  return folder;
+}
+
+BertModule LoadTiny(const BertOptions& options) {
+  const std::string folder = TinyFolder();
+  absl::StatusOr<BertModule> module = BertModule::Load(
+      *LoadConfig(folder), folder + "/model.safetensors", options, /*seed=*/1);
+  EXPECT_TRUE(module.ok()) << module.status();
+  return *std::move(module);
+}
+
+TEST(MatrixProductTest, ReadsTransposedViewsAndBatches) {
+  const torch::Tensor a = Random({3, 5, 7}, 1), b = Random({3, 9, 7}, 2);
+  // Sums of 7 products of magnitude about 1.
+  EXPECT_TRUE(at::allclose(MatrixProduct(a, b.transpose(1, 2)),
+                           at::bmm(a, b.transpose(1, 2)), 0, 1e-5));
+  EXPECT_TRUE(at::allclose(MatrixProduct(a[0].t(), a[1]),
+                           at::mm(a[0].t(), a[1]), 0, 1e-5));
+}
+
+TEST(MatrixProductTest, SmallIntegersAreExactInBFloat16) {
+  const torch::Tensor a = at::randint(-255, 256, {33, 1536}, torch::kFloat32);
+  const torch::Tensor b = at::randint(-1, 2, {1536, 65}, torch::kFloat32);
+  const torch::Tensor exact =
+      at::mm(a.to(torch::kDouble), b.to(torch::kDouble));
+  for (const auto type : {torch::kFloat32, torch::kBFloat16}) {
+    EXPECT_TRUE(at::equal(
+        MatrixProduct(a.to(type), b.to(type)).to(torch::kDouble), exact));
+  }
+}
+
+// y of the serving kernel for x and w.
+torch::Tensor KernelProduct(const torch::Tensor& x, const TernaryWeights& w,
+                            const torch::Tensor& bias) {
+  const int m = x.size(0), n = w.t.size(0), k = x.size(1);
+  const std::vector<uint8_t> codes = EncodeTernary(
+      {w.t.data_ptr<int8_t>(), static_cast<size_t>(w.t.numel())}, n, k);
+  const PackedTernary packed = TrainingVariant().pack_ternary(
+      {n, k, codes.data(), w.scales.item<float>()});
+  AlignedBuffer<uint8_t> bytes(m * PaddedDepth(k));
+  std::vector<RowScale> scales(m);
+  QuantizeRowsArgs quantize;
+  quantize.rows = m;
+  quantize.k = quantize.x_stride = k;
+  quantize.x = x.data_ptr<float>();
+  quantize.out = {m, k, PaddedDepth(k), bytes.data(), scales.data()};
+  TrainingVariant().quantize_rows(quantize);
+  torch::Tensor y = torch::empty({m, n});
+  TernaryGemmArgs args;
+  args.x = quantize.out;
+  args.w = &packed;
+  args.bias = bias.data_ptr<float>();
+  args.y = y.data_ptr<float>();
+  args.y_stride = args.last_column = n;
+  TrainingVariant().ternary_gemm(args);
+  return y;
+}
+
+class TernaryLinearTest : public testing::TestWithParam<torch::ScalarType> {};
+
+TEST_P(TernaryLinearTest, GivesTheBitsOfTheServingKernel) {
+  const torch::Tensor x = Random({37, 200}, 1), w = Random({70, 200}, 2);
+  const torch::Tensor bias = Random({70}, 3);
+  const TernaryWeights weights = Ternarize(Ternarizer::kTwn, false, w, {});
+  const torch::Tensor y =
+      TernaryLinear(QuantizeInput(x, GetParam()), w, bias,
+                    weights.t.to(GetParam()), weights.scales.item<float>());
+  EXPECT_TRUE(at::equal(y, KernelProduct(x, weights, bias)));
+}
+
+TEST_P(TernaryLinearTest, GradientsPassTheQuantizersStraightThrough) {
+  torch::Tensor x = Random({37, 200}, 1).requires_grad_(true);
+  torch::Tensor w = Random({70, 200}, 2).requires_grad_(true);
+  torch::Tensor bias = Random({70}, 3).requires_grad_(true);
+  const torch::Tensor dy = Random({37, 70}, 4);
+  const TernaryWeights weights =
+      Ternarize(Ternarizer::kTwn, false, w.detach(), {});
+  const float scale = weights.scales.item<float>();
+  TernaryLinear(QuantizeInput(x, GetParam()), w, bias, weights.t.to(GetParam()),
+                scale)
+      .backward(dy);
+  // BF16 keeps 8 bits of each gradient.
+  const double tolerance = GetParam() == torch::kBFloat16 ? 4e-3 : 1e-6;
+  EXPECT_LT(RelativeError(x.grad(),
+                          at::mm(dy, weights.t.to(torch::kFloat32) * scale)),
+            tolerance);
+  EXPECT_LT(
+      RelativeError(w.grad(), at::mm(dy.t(), FakeQuantizeRows(x.detach()))),
+      tolerance);
+  EXPECT_LT(RelativeError(bias.grad(), dy.sum(0)), 1e-6);
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, TernaryLinearTest,
+                         testing::Values(torch::kFloat32, torch::kBFloat16));
+
+TEST(TernaryEmbeddingTest, TernarizesEachRowByItself) {
+  torch::Tensor w = Random({20, 48}, 1).requires_grad_(true);
+  const torch::Tensor ids = at::tensor(std::vector<int64_t>{3, 19, 3});
+  const torch::Tensor y = TernaryEmbedding(Ternarizer::kTwn, w, {}, ids);
+  const TernaryWeights rows = Ternarize(Ternarizer::kTwn, true, w.detach(), {});
+  const torch::Tensor expected =
+      (rows.t.to(torch::kFloat32) * rows.scales.unsqueeze(1))
+          .index_select(0, ids);
+  EXPECT_TRUE(at::equal(y.detach(), expected));
+  const torch::Tensor dy = Random({3, 48}, 2);
+  y.backward(dy);
+  EXPECT_TRUE(at::allclose(w.grad()[3], dy[0] + dy[2]));
+  EXPECT_TRUE(at::equal(w.grad()[19], dy[1]));
+  EXPECT_EQ(w.grad()[4].abs().sum().item<float>(), 0);
+}
+
+TEST(QuantizedAttendTest, IsCloseToFloatAttentionInValueAndGradient) {
+  const TokenBatch batch = WholeBatch(RandomDataset(6, 20));
+  const auto run = [&](bool quantized) {
+    std::vector<torch::Tensor> qkv;
+    for (uint64_t i = 0; i < 3; ++i) {
+      qkv.push_back(Random({batch.tokens(), 64}, i).requires_grad_(true));
+    }
+    const AttentionOutput output =
+        quantized ? QuantizedAttend(qkv[0], qkv[1], qkv[2], batch, 2)
+                  : Attend(qkv[0], qkv[1], qkv[2], batch, 2, /*dropout=*/0);
+    const torch::Tensor weights = Random({batch.tokens(), 64}, 5);
+    ((output.context * weights).sum() + output.scores.square().sum())
+        .backward();
+    return std::vector<torch::Tensor>{output.context.detach(),
+                                      output.scores.detach(), qkv[0].grad(),
+                                      qkv[1].grad(), qkv[2].grad()};
+  };
+  const auto expected = run(false), found = run(true);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    // 8 bits over a range of about 5 deviations: 0.6% of noise in each operand.
+    EXPECT_LT(RelativeError(found[i], expected[i]), 0.02) << i;
+    EXPECT_GT(RelativeError(found[i], expected[i]), 0) << i;
+  }
+}
+
+// Every parameter's gradient, by the derivative along its own direction.
+TEST(BertModuleTest, GradientsEqualFiniteDifferences) {
+  const BertModule module = LoadTiny({});
+  const TokenBatch batch = WholeBatch(RandomDataset(8, 12));
+  const auto loss = [&] {
+    return LabelLoss(module.Forward(batch, {}), batch, false).total;
+  };
+  loss().backward();
+  const torch::NoGradGuard no_grad;
+  for (const auto& [name, parameter] : module.parameters()) {
+    const torch::Tensor gradient = parameter.grad().clone();
+    const double slope = gradient.norm().item<double>();
+    // softmax ignores a shift of all its inputs, hence the keys' bias.
+    if (slope < 1e-4) {
+      EXPECT_THAT(name, HasSubstr("key.bias"));
+      continue;
+    }
+    const double step = 2e-3;
+    torch::Tensor values = parameter.detach();
+    const torch::Tensor before = values.clone();
+    values.copy_(before + gradient * (step / slope));
+    const double above = loss().item<double>();
+    values.copy_(before - gradient * (step / slope));
+    const double below = loss().item<double>();
+    values.copy_(before);
+    // The loss, about 1, is good to some 1e-6; curvature bends the rest.
+    const double tolerance = 2e-6 / step + 0.02 * slope;
+    EXPECT_NEAR((above - below) / (2 * step), slope, tolerance) << name;
+  }
+}
+
+class ExportTest : public testing::TestWithParam<Ternarizer> {};
+
+TEST_P(ExportTest, EngineGivesTheLogitsOfTheTrainer) {
+  BertOptions options;
+  options.arithmetic = Arithmetic::kTernary;
+  options.ternarizer = GetParam();
+  BertModule module = LoadTiny(options);
+  TensorMap second_moments;
+  for (const auto& [name, parameter] : module.parameters()) {
+    second_moments[name] = Random(parameter.sizes().vec(), 11).square();
+  }
+  module.SetSecondMoments(&second_moments);
+  module.RefreshTernaryWeights();
+  const TokenizedDataset dataset = RandomDataset(50, 40);
+  const Logits expected = LogitsOf(module, dataset, 8);
+
+  const std::string folder = testing::TempDir() + "exported";
+  std::filesystem::remove_all(folder);
+  // Twice, since a run replaces its best model.
+  ASSERT_TRUE(WriteTernaryFolder(module, TinyFolder(), folder).ok());
+  ASSERT_TRUE(WriteTernaryFolder(module, TinyFolder(), folder).ok());
+  const auto engine = Engine::Load(folder, {});
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  EXPECT_EQ((*engine)->precision(), Precision::kTernary);
+  const auto served = LogitsOf(**engine, dataset, 8, 1);
+  ASSERT_TRUE(served.ok()) << served.status();
+  for (size_t i = 0; i < expected.values.size(); ++i) {
+    // Only the classifier's 64 products are summed in another order.
+    EXPECT_NEAR(served->values[i], expected.values[i], 1e-5) << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Ternarizers, ExportTest,
+                         testing::Values(Ternarizer::kTwn, Ternarizer::kLat));
+
+TEST(LossesTest, AStudentEqualToItsTeacherHasOnlyTheEntropyLeft) {
+  const BertModule module = LoadTiny({});
+  const TokenBatch batch = WholeBatch(RandomDataset(8, 12));
+  ForwardOptions options;
+  options.keep_internals = true;
+  const torch::NoGradGuard no_grad;
+  const BertOutput output = module.Forward(batch, options);
+  const Loss loss = DistillationLoss(output, output, batch, {}, false);
+  const double entropy =
+      -(output.logits.softmax(-1) * output.logits.log_softmax(-1))
+           .sum(-1)
+           .mean()
+           .item<double>();
+  EXPECT_NEAR(loss.total.item<double>(), entropy, 1e-6);
+  EXPECT_EQ(loss.terms.size(), 3u);
+}
+
+TEST(LossesTest, PaddingDoesNotCount) {
+  // Two heads; sequences of 1 and 3 tokens, so 10 pairs of tokens a head.
+  TokenBatch batch;
+  batch.starts = {0, 1, 4};
+  batch.longest = 3;
+  BertOutput student, teacher;
+  teacher.hidden_states = {torch::zeros({4, 5}), torch::zeros({4, 5})};
+  student.hidden_states = {torch::full({4, 5}, 2.0), torch::ones({4, 5})};
+  teacher.attention_scores = {torch::zeros({4, 3, 3})};
+  student.attention_scores = {torch::zeros({4, 3, 3})};
+  student.attention_scores[0].slice(0, 2, 4).fill_(3.0);  // 18 pairs
+  DistillationTerms terms;
+  terms.predictions = false;
+  const Loss loss = DistillationLoss(student, teacher, batch, terms, false);
+  ASSERT_EQ(loss.terms.size(), 2u);
+  EXPECT_DOUBLE_EQ(loss.terms[0].second, 4 + 1);
+  EXPECT_NEAR(loss.terms[1].second, 18 * 9.0 / 20, 1e-6);
+}
+
+TEST(AdamWTest, FirstStepGoesByTheRateAgainstTheSign) {
+  TensorMap parameters;
+  for (const char* name : {"a.weight", "a.bias", "LayerNorm.weight"}) {
+    parameters[name] = torch::full({2}, 2.0).requires_grad_(true);
+    parameters[name].mutable_grad() =
+        at::tensor(std::vector<float>{0.5f, -0.25f});
+  }
+  AdamWOptions options;
+  options.weight_decay = 0.1;
+  options.max_gradient_norm = 0;
+  AdamW optimizer(parameters, options);
+  EXPECT_NEAR(optimizer.Step(0.01), std::sqrt(3 * 0.3125), 1e-6);
+  // After one step m / sqrt(v) is the sign; only weights decay, by 0.01 * 0.1.
+  EXPECT_NEAR(parameters["a.bias"][0].item<float>(), 1.99f, 1e-6f);
+  EXPECT_NEAR(parameters["a.bias"][1].item<float>(), 2.01f, 1e-6f);
+  EXPECT_NEAR(parameters["LayerNorm.weight"][0].item<float>(), 1.99f, 1e-6f);
+  EXPECT_NEAR(parameters["a.weight"][0].item<float>(), 1.988f, 1e-6f);
+  EXPECT_FALSE(parameters["a.weight"].grad().defined());
+}
+
+TEST(AdamWTest, ClipsTheNormOverAllParameters) {
+  TensorMap parameters;
+  parameters["a.weight"] = torch::zeros({1}).requires_grad_(true);
+  parameters["a.weight"].mutable_grad() = torch::full({1}, 4.0);
+  AdamWOptions options;
+  options.max_gradient_norm = 1;
+  AdamW optimizer(parameters, options);
+  optimizer.Step(0.01);
+  // m = (1 - 0.9) g with g clipped from 4 to 1.
+  EXPECT_NEAR(optimizer.state().first_moments["a.weight"].item<float>(), 0.1,
+              1e-6);
+}
+
+TEST(AdamWTest, RateRisesThenFalls) {
+  EXPECT_DOUBLE_EQ(LinearSchedule(1, 0.1, 0, 100), 0.1);
+  EXPECT_DOUBLE_EQ(LinearSchedule(1, 0.1, 9, 100), 1);
+  EXPECT_DOUBLE_EQ(LinearSchedule(1, 0.1, 10, 100), 1);
+  EXPECT_DOUBLE_EQ(LinearSchedule(1, 0.1, 55, 100), 0.5);
+  EXPECT_DOUBLE_EQ(LinearSchedule(1, 0, 0, 100), 1);
+}
+
+TEST(CheckpointTest, RefusesARunWithOtherOptions) {
+  TensorMap parameters = {{"w", Random({3}, 1)}};
+  AdamW optimizer(parameters, {});
+  const std::string path = testing::TempDir() + "checkpoint.safetensors";
+  RunProgress progress;
+  progress.step = 12;
+  progress.best_score = 1.0 / 3;
+  ASSERT_TRUE(
+      SaveCheckpoint(path, progress, "--seed=1", parameters, optimizer.state())
+          .ok());
+  RunProgress read;
+  const absl::Status refused =
+      LoadCheckpoint(path, "--seed=2", read, parameters, optimizer.state());
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("--seed=1"));
+  ASSERT_TRUE(
+      LoadCheckpoint(path, "--seed=1", read, parameters, optimizer.state())
+          .ok());
+  EXPECT_EQ(read.step, 12);
+  EXPECT_EQ(read.best_score, 1.0 / 3);
+}
+
+}  // namespace
+}  // namespace tern
