@@ -14,6 +14,10 @@ add_compile_options(-Wall -Wextra -Wno-unused-parameter -ffp-contract=off)
 if(TERN_SANITIZE)
   add_compile_options(-fsanitize=${TERN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${TERN_SANITIZE})
+  if(TERN_SANITIZE STREQUAL "thread")
+    # Abseil's flags have a fence in a header, which gcc's TSan cannot follow.
+    add_compile_options(-Wno-tsan)
+  endif()
 endif()
 
 # The programs lie together: build/<preset>/bin/{tern,tern-server,tern-model}.

@@ -51,12 +51,12 @@ FakeServer::~FakeServer() {
 }
 
 void FakeServer::FailNext(std::vector<Failure> failures) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   failures_.assign(failures.begin(), failures.end());
 }
 
 void FakeServer::DelayBy(absl::Duration delay) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   delay_ = delay;
 }
 
@@ -65,27 +65,27 @@ void FakeServer::SetServing(bool serving) {
 }
 
 std::vector<absl::Time> FakeServer::call_times() const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   return call_times_;
 }
 
 int FakeServer::max_concurrent_calls() const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   return max_concurrent_calls_;
 }
 
 int FakeServer::max_inputs() const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   return max_inputs_;
 }
 
 std::string FakeServer::user_agent() const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   return user_agent_;
 }
 
 grpc::Status FakeServer::Begin(grpc::ServerContext* context) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   call_times_.push_back(absl::Now());
   if (failures_.empty()) return grpc::Status::OK;
   const Failure failure = failures_.front();
@@ -99,7 +99,7 @@ grpc::Status FakeServer::Begin(grpc::ServerContext* context) {
 void FakeServer::Delay(grpc::ServerContext* context) {
   absl::Duration delay;
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     delay = delay_;
     max_concurrent_calls_ =
         std::max(max_concurrent_calls_, ++concurrent_calls_);
@@ -108,7 +108,7 @@ void FakeServer::Delay(grpc::ServerContext* context) {
   while (absl::Now() < end && !context->IsCancelled()) {
     absl::SleepFor(absl::Milliseconds(1));
   }
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   --concurrent_calls_;
 }
 
@@ -121,7 +121,7 @@ grpc::Status FakeServer::Classify(grpc::ServerContext* context,
   }
   Delay(context);
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     max_inputs_ = std::max(max_inputs_, request->inputs_size());
     const auto found = context->client_metadata().find("user-agent");
     if (found != context->client_metadata().end()) {

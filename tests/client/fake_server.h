@@ -8,11 +8,11 @@
 
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "tern/v1/inference_service.grpc.pb.h"
 #include "tern/v1/model_service.grpc.pb.h"
@@ -71,7 +71,7 @@ class FakeServer final : public v1::InferenceService::Service,
 
   std::string target_;
   std::unique_ptr<grpc::Server> server_;
-  mutable absl::Mutex mutex_;
+  mutable std::mutex mutex_;
   std::deque<Failure> failures_ ABSL_GUARDED_BY(mutex_);
   absl::Duration delay_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
   std::vector<absl::Time> call_times_ ABSL_GUARDED_BY(mutex_);

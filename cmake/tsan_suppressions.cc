@@ -1,9 +1,10 @@
-// What ThreadSanitizer should not report in tests that run gRPC.
+// What ThreadSanitizer should not report in programs that run gRPC.
 //
 // gRPC hands a call's memory from thread to thread under absl::Mutex in a
 // library that is not instrumented, so TSan misses every handover and takes it
 // for a race. Only reports with a frame of gRPC are dropped; those between
-// workers, engine and scheduler stay. worker_test.cc runs these without gRPC.
+// workers, engine and scheduler stay. worker_test
+// runs these without gRPC between them.
 
 extern "C" const char* __tsan_default_suppressions() {
   return "race:grpc::\n"
