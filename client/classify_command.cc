@@ -33,7 +33,7 @@ struct Flags {
   Connection connection;
   std::string model;
   std::string version;
-  int top_k = -1;  // not given
+  std::optional<int> top_k;
   bool pair = false;
   bool logits = false;
   bool json = false;
@@ -91,7 +91,7 @@ v1::ClassifyRequest MakeRequest(const Flags& flags) {
   request.set_version(flags.version);
   request.set_return_logits(flags.logits);
   // People want the answer, programs want everything.
-  request.set_top_k(flags.top_k >= 0 ? flags.top_k : flags.json ? 0 : 1);
+  request.set_top_k(flags.top_k.value_or(flags.json ? 0 : 1));
   if (flags.refuse_long) request.set_truncation(v1::TRUNCATION_REFUSE);
   return request;
 }

@@ -18,6 +18,9 @@ struct SetTarget {
   const char* value;
   bool operator()(bool* target) const { return *target = true; }
   bool operator()(int* target) const { return absl::SimpleAtoi(value, target); }
+  bool operator()(std::optional<int>* target) const {
+    return absl::SimpleAtoi(value, &target->emplace());
+  }
   bool operator()(std::string* target) const {
     *target = value;
     return true;
@@ -30,6 +33,7 @@ struct SetTarget {
 struct Expected {
   const char* operator()(bool*) const { return "no value"; }
   const char* operator()(int*) const { return "a whole number"; }
+  const char* operator()(std::optional<int>*) const { return "a whole number"; }
   const char* operator()(std::string*) const { return "a text"; }
   const char* operator()(absl::Duration*) const {
     return "a duration such as 500ms or 30s";

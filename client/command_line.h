@@ -13,6 +13,7 @@
 #ifndef TERN_CLIENT_COMMAND_LINE_H_
 #define TERN_CLIENT_COMMAND_LINE_H_
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -25,7 +26,8 @@ namespace tern {
 class CommandLine {
  public:
   // Where an option's value goes. A bool takes no value on the command line.
-  using Target = std::variant<bool*, int*, std::string*, absl::Duration*>;
+  using Target = std::variant<bool*, int*, std::optional<int>*, std::string*,
+                              absl::Duration*>;
 
   CommandLine(std::string name, std::string synopsis, std::string description,
               std::string examples)
