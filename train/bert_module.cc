@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "model/safetensors.h"
 #include "model/tensor_names.h"
+#include "model/ternary_folder.h"
 #include "torch/csrc/autograd/custom_function.h"
 #include "train/attention.h"
 #include "train/kernel_functions.h"
@@ -90,8 +91,14 @@ absl::StatusOr<BertModule> BertModule::Load(const BertConfig& config,
       parameter = NewClassifierTensor(tensor.shape, seed);
     } else {
       if (!stored.ok()) return stored.status();
+      // TWN of scale * T is scale and T again.
+      const bool stored_ternary = config.ternary && tensor.ternary();
       absl::StatusOr<std::vector<float>> floats =
-          (*file)->ReadFloats(*stored, tensor.shape);
+          stored_ternary
+              ? ReadTernaryAsFloats(**file, *stored,
+                                    static_cast<int>(tensor.shape[0]),
+                                    static_cast<int>(tensor.shape[1]))
+              : (*file)->ReadFloats(*stored, tensor.shape);
       if (!floats.ok()) return floats.status();
       parameter = torch::empty(tensor.shape);
       std::memcpy(parameter.data_ptr<float>(), floats->data(),

@@ -47,10 +47,10 @@ struct BertOutput {
 
 class BertModule {
  public:
-  // Reads a float folder. A pretrained one has no classifier: it gets one drawn
-  // from N(0, 0.02) by `seed`.
-  // Errors: what opening and reading `weights_file` gives; UNIMPLEMENTED for a
-  // question answerer.
+  // Reads a folder's weights; a ternary one's are scale * T. A pretrained one
+  // has no classifier: it gets one drawn from N(0, 0.02) by `seed`. Errors:
+  // what opening and reading `weights_file` gives; UNIMPLEMENTED for a question
+  // answerer.
   static absl::StatusOr<BertModule> Load(const BertConfig& config,
                                          const std::string& weights_file,
                                          const BertOptions& options,

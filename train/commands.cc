@@ -122,7 +122,8 @@ absl::StatusOr<Logits> EvaluateByTrainer(const CommandOptions& options,
                                          const BertConfig& config,
                                          const TokenizedDataset& dev) {
   BertOptions bert;
-  bert.arithmetic = options.latent ? Arithmetic::kTernary : Arithmetic::kFloat;
+  bert.arithmetic = options.latent || config.ternary ? Arithmetic::kTernary
+                                                     : Arithmetic::kFloat;
   bert.ternarizer = options.ternarizer;
   bert.product_type = options.product_type;
   const absl::StatusOr<BertModule> module =

@@ -58,8 +58,7 @@ ABSL_FLAG(std::string, compute, "auto",
 ABSL_FLAG(int, threads, 0, "threads; 0: one per core");
 ABSL_FLAG(std::string, precision, "",
           "evaluate: fp32, int8 or ternary by the serving engine (default: as "
-          "the folder is), or trainer for tern-train's own forward pass: the "
-          "fake-quantized one with --latent");
+          "the folder is), or trainer for tern-train's own forward pass");
 ABSL_FLAG(bool, latent, false,
           "evaluate with --precision=trainer: the folder holds latent weights, "
           "to be ternarized");

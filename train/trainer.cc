@@ -108,6 +108,7 @@ class Run {
         progress_.step % steps_per_epoch_ * options_.accumulate;
     const int64_t last =
         std::min<int64_t>(first + options_.accumulate, plan_.size());
+    const absl::Time start = absl::Now();
     double loss = 0;
     std::map<std::string, double> terms;
     for (int64_t i = first; i < last; ++i) {
@@ -119,7 +120,7 @@ class Run {
     const double norm = optimizer_.Step(rate);
     job_.module->RefreshTernaryWeights();
     ++progress_.step;
-    Report(bar, loss, norm, rate, terms);
+    Report(bar, loss, norm, rate, terms, absl::Now() - start);
     return absl::OkStatus();
   }
 
@@ -151,18 +152,18 @@ class Run {
   }
 
   void Report(ProgressBar& bar, double loss, double norm, double rate,
-              const std::map<std::string, double>& terms) {
+              const std::map<std::string, double>& terms,
+              absl::Duration duration) {
     // An average over about the last 100 steps, for the eye.
     constexpr double kShare = 0.01;
     shown_loss_ =
         shown_loss_ < 0 ? loss : (1 - kShare) * shown_loss_ + kShare * loss;
     bar.Show(progress_.step,
              absl::StrFormat("loss %.4f  rate %.2e", shown_loss_, rate));
-    nlohmann::json line = {{"event", "step"},
-                           {"step", progress_.step},
-                           {"loss", loss},
-                           {"gradient_norm", norm},
-                           {"rate", rate}};
+    nlohmann::json line = {
+        {"event", "step"}, {"step", progress_.step},
+        {"loss", loss},    {"gradient_norm", norm},
+        {"rate", rate},    {"seconds", absl::ToDoubleSeconds(duration)}};
     if (terms.size() > 1) line["terms"] = terms;
     log_.Write(line);
   }
