@@ -156,8 +156,7 @@ TEST_F(EndToEndTest, SigtermSavesACheckpoint) {
     _exit(127);
   }
   const auto has_begun = [&] {
-    return Contents(out + "/log.jsonl").find("\"step\":5") !=
-           std::string::npos;
+    return Contents(out + "/log.jsonl").find("\"step\":5") != std::string::npos;
   };
   for (int tries = 0; tries < 600 && !has_begun(); ++tries) usleep(100'000);
   EXPECT_TRUE(has_begun());
