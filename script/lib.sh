@@ -6,6 +6,9 @@ die() {
   exit 1
 }
 
+# script/server may have configured the release build without them.
+with_tests="-DTERN_TESTS=ON -DTERN_BENCH=ON"
+
 # build_preset PRESET [TARGET...]: configures build/PRESET where needed, then
 # builds the targets (none given: everything). Where CONFIGURE_OPTIONS is set
 # it is given to cmake. Configuring is quiet unless it fails.
