@@ -2,12 +2,12 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <random>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "client/client.h"
 
 namespace tern {
@@ -50,7 +50,7 @@ absl::StatusOr<CrowdReport> ClassifyInCrowd(
     const std::vector<std::string>& texts,
     const std::vector<std::string>& alone, const Crowd& crowd) {
   std::atomic<int> requests_left = crowd.requests;
-  absl::Mutex mutex;
+  std::mutex mutex;
   CrowdReport report;    // guarded by mutex until the threads have ended
   absl::Status failure;  // likewise
 
@@ -67,7 +67,7 @@ absl::StatusOr<CrowdReport> ClassifyInCrowd(
         request.add_inputs()->set_text(texts[text]);
       }
       const auto response = client->Classify(request);
-      absl::MutexLock lock(&mutex);
+      std::lock_guard lock(mutex);
       if (!response.ok()) {
         failure.Update(response.status());
         return;

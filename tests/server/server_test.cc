@@ -315,7 +315,7 @@ TEST(ServerTest, ACancelledCallIsDropped) {
 
   EXPECT_EQ(call.get().error_code(), grpc::StatusCode::CANCELLED);
   // The server hears of it a little later; then a worker drops the request.
-  absl::SleepFor(absl::Milliseconds(100));
+  absl::SleepFor(absl::Seconds(1));
   cores.clear();
   running.server->Drain();
   const Scheduler::Counts counts = running.server->scheduler().counts();
