@@ -9,10 +9,7 @@ trap 'rm -rf "$work"' EXIT
 
 # build_trainer TARGET...
 build_trainer() {
-  [ -e /usr/include/torch/csrc/api/include/torch/torch.h ] || {
-    echo "tern-train needs libtorch: apt-get install libtorch-dev" >&2
-    exit 1
-  }
+  "$TERN_REPO/script/bootstrap" build test train
   {
     cmake --preset release -S "$TERN_REPO" -B "$train" -DTERN_TRAIN=ON \
       -DTERN_BENCH=OFF &&
