@@ -39,9 +39,8 @@ Scheduler::Options SchedulerOptions(const Options& options) {
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Options& options) {
   auto server = std::unique_ptr<Server>(new Server(options));
-  for (const absl::Status& status : {server->LoadModels(), server->Listen()}) {
-    if (!status.ok()) return status;
-  }
+  if (absl::Status status = server->LoadModels(); !status.ok()) return status;
+  if (absl::Status status = server->Listen(); !status.ok()) return status;
   return server;
 }
 
