@@ -12,11 +12,11 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "server/answer.h"
 #include "server/classify.h"
 #include "server/request.h"
 #include "server/status_mapping.h"
 #include "server/wire_message.h"
+#include "tokenizer/answer.h"
 
 namespace tern {
 namespace {

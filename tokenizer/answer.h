@@ -1,10 +1,14 @@
 // A question answerer's start and end logits to spans of the context.
 //
 // A long context was read in overlapping windows; their spans are ranked
-// together, by start plus end logit as in BERT (Devlin et al. 2018, 4.2).
+// together, by start plus end logit as in BERT (Devlin et al. 2018, 4.2). Here,
+// beside the windows' maker, since the server and the trainer's evaluation must
+// give the same answers.
+//
+// Thread-safe: pure functions.
 
-#ifndef TERN_SERVER_ANSWER_H_
-#define TERN_SERVER_ANSWER_H_
+#ifndef TERN_TOKENIZER_ANSWER_H_
+#define TERN_TOKENIZER_ANSWER_H_
 
 #include <vector>
 
@@ -45,4 +49,4 @@ int CountCodePoints(absl::string_view text);
 
 }  // namespace tern
 
-#endif  // TERN_SERVER_ANSWER_H_
+#endif  // TERN_TOKENIZER_ANSWER_H_

@@ -1,4 +1,4 @@
-#include "server/answer.h"
+#include "tokenizer/answer.h"
 
 #include <algorithm>
 #include <cmath>
