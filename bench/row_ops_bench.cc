@@ -8,26 +8,18 @@
 // For attention, MAC/s counts the multiply-adds of all heads' two products.
 // Each case first checks that its answer has the bits of the scalar variant's.
 
-#include <time.h>
-
 #include <cstring>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "bench/register_peak.h"
 #include "benchmark/benchmark.h"
 #include "kernels/aligned_buffer.h"
 #include "kernels/variant.h"
 
 namespace tern {
 namespace {
-
-// Of this thread's CPU, so that ratios survive a busy machine.
-double CpuSeconds() {
-  timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return now.tv_sec + 1e-9 * now.tv_nsec;
-}
 
 std::vector<float> NormalFloats(size_t size, uint32_t seed) {
   std::mt19937 random(seed);
@@ -115,14 +107,14 @@ bool SameAsScalar(const Variant& variant, const Rows& rows,
 double MemcpySeconds(Rows& rows) {
   constexpr int kTimes = 20;
   std::vector<float> target(rows.input.size());
-  const double start = CpuSeconds();
+  const double start = ThreadCpuSeconds();
   for (int i = 0; i < kTimes; ++i) {
     std::memcpy(target.data(), rows.input.data(),
                 target.size() * sizeof(float));
     benchmark::DoNotOptimize(target.data());
     benchmark::ClobberMemory();
   }
-  return (CpuSeconds() - start) / kTimes;
+  return (ThreadCpuSeconds() - start) / kTimes;
 }
 
 void BenchRows(benchmark::State& state, const Variant* variant, int count,
@@ -134,9 +126,9 @@ void BenchRows(benchmark::State& state, const Variant* variant, int count,
     return;
   }
   double memcpy_seconds = MemcpySeconds(rows);
-  const double start = CpuSeconds();
+  const double start = ThreadCpuSeconds();
   for (auto _ : state) operation(*variant, rows);
-  const double seconds = (CpuSeconds() - start) / state.iterations();
+  const double seconds = (ThreadCpuSeconds() - start) / state.iterations();
   memcpy_seconds = (memcpy_seconds + MemcpySeconds(rows)) / 2;
   state.counters["of_memcpy"] = memcpy_seconds / seconds;
   state.SetBytesProcessed(

@@ -9,8 +9,6 @@
 // loop (1 is the most that summing in registers can do). Each case first
 // compares its answer with the scalar variant's.
 
-#include <time.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -19,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/register_peak.h"
 #include "benchmark/benchmark.h"
 #include "kernels/dense_gemm.h"
 #include "kernels/variant.h"
@@ -28,69 +27,13 @@ namespace {
 
 constexpr int kLayers = 12;
 
-// Of this thread's CPU, so that neighbours who take turns on it do not count.
-double Seconds() {
-  timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return now.tv_sec + 1e-9 * now.tv_nsec;
-}
-
-#define TERN_TWELVE(step)                                                 \
-  step(0) step(1) step(2) step(3) step(4) step(5) step(6) step(7) step(8) \
-      step(9) step(10) step(11)
-#define TERN_CLOBBERS                                                     \
-  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", \
-      "xmm9", "xmm10", "xmm11", "xmm12", "xmm15", "cc"
-
-constexpr long kPeakSteps = 5000;
-constexpr double kStepsAtOnce = 12;
-
-// Multiply-adds a second of 256-bit vpmaddubsw + vpaddw, nothing else.
-double MaddubsPeak() {
-  if (!__builtin_cpu_supports("avx2")) return 0;
-  long steps = kPeakSteps;
-  const double start = Seconds();
-#define TERN_STEP(i)                         \
-  "vpmaddubsw %%ymm15, %%ymm15, %%ymm12\n\t" \
-  "vpaddw %%ymm12, %%ymm" #i ", %%ymm" #i "\n\t"
-  asm volatile("vpxor %%ymm15, %%ymm15, %%ymm15\n\t"
-               "1:\n\t" TERN_TWELVE(TERN_STEP) "dec %0\n\t"
-               "jnz 1b\n\t"
-               "vzeroupper"
-               : "+r"(steps)
-               :
-               : TERN_CLOBBERS);
-#undef TERN_STEP
-  return kPeakSteps * kStepsAtOnce * 32 / (Seconds() - start);
-}
-
-// Multiply-adds a second of 512-bit vpdpbusd, nothing else.
-double DpbusdPeak() {
-  if (!__builtin_cpu_supports("avx512vnni")) return 0;
-  long steps = kPeakSteps;
-  const double start = Seconds();
-#define TERN_STEP(i) "vpdpbusd %%zmm15, %%zmm15, %%zmm" #i "\n\t"
-  asm volatile("vpxor %%xmm15, %%xmm15, %%xmm15\n\t"
-               "1:\n\t" TERN_TWELVE(TERN_STEP) "dec %0\n\t"
-               "jnz 1b\n\t"
-               "vzeroupper"
-               : "+r"(steps)
-               :
-               : TERN_CLOBBERS);
-#undef TERN_STEP
-  return kPeakSteps * kStepsAtOnce * 64 / (Seconds() - start);
-}
-
-// The best of many short tries around a timed loop: neighbours on the machine
-// only ever slow one down.
+// The better of what is measured around a timed loop.
 struct Peaks {
   double maddubs = 0;
   double dpbusd = 0;
   void Measure() {
-    for (int i = 0; i < 20; ++i) {
-      maddubs = std::max(maddubs, MaddubsPeak());
-      dpbusd = std::max(dpbusd, DpbusdPeak());
-    }
+    maddubs = std::max(maddubs, MaddubsPeak());
+    dpbusd = std::max(dpbusd, DpbusdPeak());
   }
 };
 
@@ -196,12 +139,12 @@ void Measure(benchmark::State& state, Problem& problem, double tolerance,
   Peaks peaks;
   peaks.Measure();
   int layer = 0;
-  const double start = Seconds();
+  const double start = ThreadCpuSeconds();
   for (auto _ : state) {
     run(layer);
     layer = (layer + 1) % kLayers;
   }
-  const double seconds = (Seconds() - start) / state.iterations();
+  const double seconds = (ThreadCpuSeconds() - start) / state.iterations();
   peaks.Measure();
 
   const double macs = static_cast<double>(shape.m) * shape.n * shape.k;

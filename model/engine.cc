@@ -116,9 +116,12 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Load(
         "found none; `tern-model ternarize` makes a ternary folder"));
   }
 
-  absl::StatusOr<const Variant*> variant = ChooseVariant(options.variant);
-  if (!variant.ok()) return variant.status();
-  impl->variant = *variant;
+  impl->variant = options.kernels;
+  if (impl->variant == nullptr) {
+    absl::StatusOr<const Variant*> variant = ChooseVariant(options.variant);
+    if (!variant.ok()) return variant.status();
+    impl->variant = *variant;
+  }
 
   absl::StatusOr<std::unique_ptr<Safetensors>> file =
       Safetensors::Open(folder + "/model.safetensors");

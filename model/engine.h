@@ -24,6 +24,8 @@
 
 namespace tern {
 
+struct Variant;  // kernels/variant.h
+
 enum class Precision { kFp32, kInt8, kTernary };
 
 absl::string_view PrecisionName(Precision precision);  // "fp32", ...
@@ -35,6 +37,9 @@ struct EngineOptions {
   std::string precision{};
   // Kernel variant; empty for TERN_FORCE_VARIANT or the best.
   std::string variant{};
+  // Kernels to take instead of a listed variant, e.g. ones that time
+  // themselves; they outlive the engine.
+  const Variant* kernels = nullptr;
   // Check the SHA-256 of every tensor of a ternary folder.
   bool verify_checksums = true;
 };
