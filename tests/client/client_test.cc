@@ -285,8 +285,7 @@ KeyPair MakeKeyPair() {
 class ClientTlsTest : public ::testing::Test {
  protected:
   ClientTlsTest()
-      : folder_(std::filesystem::path(::testing::TempDir()) /
-                absl::StrCat("client_tls_test_", getpid())) {
+      : folder_(std::filesystem::path(::testing::TempDir()) / "tls") {
     std::filesystem::create_directories(folder_);
   }
   ~ClientTlsTest() override { std::filesystem::remove_all(folder_); }

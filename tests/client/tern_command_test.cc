@@ -113,8 +113,7 @@ TEST_F(TernCommandTest, AnswersWhatStandsBeforeALineThatTheServerRefuses) {
 }
 
 TEST_F(TernCommandTest, AnswersQuestions) {
-  const std::string context =
-      absl::StrCat(::testing::TempDir(), "tern_command_test_", getpid());
+  const std::string context = ::testing::TempDir() + "context";
   std::ofstream(context) << "Denver won.";
 
   const CommandResult result =

@@ -18,8 +18,7 @@ using ::testing::IsEmpty;
 
 class ConfigTest : public ::testing::Test {
  protected:
-  const std::string folder_ =
-      absl::StrCat(::testing::TempDir(), "/config_test.", getpid());
+  const std::string folder_ = ::testing::TempDir() + "config_test";
 
   ~ConfigTest() override { std::filesystem::remove_all(folder_); }
 

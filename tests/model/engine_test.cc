@@ -30,9 +30,8 @@ bool NotAbandoned() { return false; }
 std::string Folder(const TinyModelOptions& options,
                    const std::string& precision) {
   static int count = 0;
-  const std::string folder = ::testing::TempDir() + "/engine_test_" +
-                             std::to_string(getpid()) + "_" +
-                             std::to_string(count++);
+  const std::string folder =
+      ::testing::TempDir() + "engine_test_" + std::to_string(count++);
   EXPECT_TRUE(WriteTinyModel(folder, options).ok());
   if (precision != "ternary") return folder;
   const absl::Status status = TernarizeFolder(folder, folder + "_ternary");

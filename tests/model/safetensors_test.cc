@@ -23,8 +23,7 @@ using ::testing::StartsWith;
 
 class SafetensorsTest : public ::testing::Test {
  protected:
-  const std::string path_ =
-      absl::StrCat(::testing::TempDir(), "/safetensors_test.", getpid());
+  const std::string path_ = ::testing::TempDir() + "safetensors_test";
 
   ~SafetensorsTest() override { std::filesystem::remove(path_); }
 

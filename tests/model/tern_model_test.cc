@@ -35,8 +35,7 @@ std::string ReadAll(const std::string& path) {
 
 class TernModelTest : public ::testing::Test {
  protected:
-  const std::string root_ =
-      absl::StrCat(::testing::TempDir(), "/tern_model_test.", getpid());
+  const std::string root_ = ::testing::TempDir() + "tern_model_test";
   const std::string plain_ = root_ + "/plain";
   const std::string ternary_ = root_ + "/ternary";
 

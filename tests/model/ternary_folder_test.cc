@@ -37,8 +37,7 @@ Tensor ViewOf(DType dtype, std::vector<int64_t> shape,
 
 class TernaryFolderTest : public ::testing::Test {
  protected:
-  const std::string root_ =
-      absl::StrCat(::testing::TempDir(), "/ternary_folder_test.", getpid());
+  const std::string root_ = ::testing::TempDir() + "ternary_folder_test";
   const std::string plain_ = root_ + "/plain";
   const std::string ternary_ = root_ + "/ternary";
 

@@ -26,8 +26,7 @@ class Folder {
  public:
   explicit Folder(const std::vector<std::string>& tokens) {
     path_ = std::filesystem::path(testing::TempDir()) /
-            ("tern_tokenizer_" + std::to_string(++count_) + "_" +
-             std::to_string(reinterpret_cast<uintptr_t>(this)));
+            ("tern_tokenizer_" + std::to_string(++count_));
     std::filesystem::create_directories(path_);
     std::string lines;
     for (const std::string& token : tokens) lines += token + "\n";
