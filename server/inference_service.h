@@ -1,18 +1,14 @@
 // Classify and Answer: the handlers of tern.v1.InferenceService.
 //
-// A handler checks a request, encodes its texts and queues it (here, on one of
-// gRPC's threads), and returns; a worker's `done` turns the logits into the
-// reply and finishes the call.
+// A handler starts a Call, on one of gRPC's threads, and sends its reply when
+// a worker has ended it. The rest of the request's way is in call.h.
 //
 // Thread-safe.
 
 #ifndef TERN_SERVER_INFERENCE_SERVICE_H_
 #define TERN_SERVER_INFERENCE_SERVICE_H_
 
-#include "server/clock.h"
-#include "server/metrics.h"
-#include "server/model_registry.h"
-#include "server/scheduler.h"
+#include "server/call.h"
 #include "tern/v1/inference_service.grpc.pb.h"
 
 namespace tern {
@@ -25,14 +21,8 @@ using InferenceServiceBase =
 
 class InferenceService final : public InferenceServiceBase {
  public:
-  struct Options {
-    int max_inputs = 1024;  // per call
-  };
-
-  // The pointers outlive the service.
-  InferenceService(const Options& options, const Clock* clock,
-                   const ModelRegistry* models, Scheduler* scheduler,
-                   Metrics* metrics);
+  explicit InferenceService(const CallEnvironment& environment)
+      : environment_(environment) {}
 
   grpc::ServerUnaryReactor* Classify(grpc::CallbackServerContext* context,
                                      const grpc::ByteBuffer* request,
@@ -42,11 +32,7 @@ class InferenceService final : public InferenceServiceBase {
                                    grpc::ByteBuffer* response) override;
 
  private:
-  const Options options_;
-  const Clock* const clock_;
-  const ModelRegistry* const models_;
-  Scheduler* const scheduler_;
-  Metrics* const metrics_;
+  const CallEnvironment environment_;
 };
 
 }  // namespace tern

@@ -7,7 +7,6 @@
 #ifndef TERN_SERVER_REQUEST_H_
 #define TERN_SERVER_REQUEST_H_
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -32,9 +31,6 @@ struct Request {
   // status is OK, and must not be touched otherwise.
   std::function<void(const absl::Status&)> done;
 
-  // The handler's word that the client has gone.
-  std::atomic<Awaited> awaited{Awaited::kYes};
-
   // logits[s] of sequence s, as Engine::Forward gives them; the worker's.
   std::vector<std::vector<float>> logits;
 
@@ -43,8 +39,10 @@ struct Request {
 
   // The scheduler's, under its mutex.
   struct Progress {
-    int taken = 0;     // sequences handed to workers
-    int computed = 0;  // sequences with logits
+    Awaited awaited = Awaited::kYes;
+    bool queued = false;  // Push took it
+    int taken = 0;        // sequences handed to workers
+    int computed = 0;     // sequences with logits
     bool ended = false;
   } progress;
 };

@@ -35,7 +35,7 @@ int64_t UntakenTokens(const Request& request) {
 
 // Why a request need not be computed, or OK.
 absl::Status ReasonToDrop(const Request& request, absl::Time now) {
-  const Awaited awaited = request.awaited.load();
+  const Awaited awaited = request.progress.awaited;
   if (awaited == Awaited::kExpired || now >= request.deadline) {
     return absl::DeadlineExceededError("the deadline passed");
   }
@@ -52,9 +52,6 @@ Scheduler::Scheduler(const Options& options, const Clock* clock)
 
 absl::Status Scheduler::Push(std::shared_ptr<Request> request) {
   const absl::Time now = clock_->Now();
-  if (const absl::Status reason = ReasonToDrop(*request, now); !reason.ok()) {
-    return reason;
-  }
   const int64_t tokens = UntakenTokens(*request);
   request->logits.resize(request->sequences.size());
   request->queued_at = now;
@@ -69,8 +66,10 @@ absl::Status Scheduler::Push(std::shared_ptr<Request> request) {
   absl::Status status;
   {
     std::lock_guard lock(mutex_);
-    if (!closed_ && full()) DropUnawaited(now, ended);
-    if (closed_) {
+    if (!closed_ && full()) DropExpired(now, ended);
+    if (const absl::Status reason = ReasonToDrop(*request, now); !reason.ok()) {
+      status = reason;
+    } else if (closed_) {
       status = absl::UnavailableError("the server is shutting down");
     } else if (full()) {
       status = QueueFullError(
@@ -81,6 +80,7 @@ absl::Status Scheduler::Push(std::shared_ptr<Request> request) {
                        " tokens wait, and this request has ", tokens),
           RetryDelay());
     } else {
+      request->progress.queued = true;
       waiting_.push_back(std::move(request));
       counts_.waiting_tokens += tokens;
       ++counts_.accepted;
@@ -90,6 +90,20 @@ absl::Status Scheduler::Push(std::shared_ptr<Request> request) {
   if (status.ok()) work_or_closed_.notify_one();
   CallDone(ended);
   return status;
+}
+
+void Scheduler::Abandon(const std::shared_ptr<Request>& request,
+                        Awaited reason) {
+  const absl::Time now = clock_->Now();
+  Ended ended;
+  {
+    std::lock_guard lock(mutex_);
+    request->progress.awaited = reason;
+    if (request->progress.queued && !request->progress.ended) {
+      End(request, ReasonToDrop(*request, now), now, ended);
+    }
+  }
+  CallDone(ended);
 }
 
 bool Scheduler::AwaitWork() {
@@ -107,7 +121,7 @@ Work Scheduler::Take() {
   bool more = false;
   {
     std::lock_guard lock(mutex_);
-    DropUnawaited(work.taken_at, ended);
+    DropExpired(work.taken_at, ended);
     const ServedModel* model =
         waiting_.empty() ? nullptr : waiting_.front()->model.get();
     bool room = true;
@@ -229,13 +243,13 @@ void Scheduler::Unqueue(Request& request) {
   });
 }
 
-void Scheduler::DropUnawaited(absl::Time now, Ended& ended) {
-  std::vector<std::shared_ptr<Request>> unawaited;
-  std::copy_if(waiting_.begin(), waiting_.end(), std::back_inserter(unawaited),
+void Scheduler::DropExpired(absl::Time now, Ended& ended) {
+  std::vector<std::shared_ptr<Request>> expired;
+  std::copy_if(waiting_.begin(), waiting_.end(), std::back_inserter(expired),
                [now](const std::shared_ptr<Request>& request) {
                  return !ReasonToDrop(*request, now).ok();
                });
-  for (const std::shared_ptr<Request>& request : unawaited) {
+  for (const std::shared_ptr<Request>& request : expired) {
     End(request, ReasonToDrop(*request, now), now, ended);
   }
 }

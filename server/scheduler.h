@@ -75,24 +75,29 @@ class Scheduler {
   // On error `done` is never called and the caller answers the client.
   // Errors: RESOURCE_EXHAUSTED with the time after which to retry
   // (status_mapping.h) when full; UNAVAILABLE after Close(); DEADLINE_EXCEEDED
-  // for a request whose deadline has passed. A request larger than
-  // max_waiting_tokens is taken when nothing waits.
+  // for a request whose deadline has passed; CANCELLED for an abandoned one. A
+  // request larger than max_waiting_tokens is taken when nothing waits.
   absl::Status Push(std::shared_ptr<Request> request);
+
+  // Says that nobody awaits the answer any more: ends a request that Push took
+  // and that has not ended, at once, as expired or cancelled; what it had
+  // waiting makes room. A request that Push has yet to see will be refused.
+  void Abandon(const std::shared_ptr<Request>& request, Awaited reason);
 
   // Sleeps until something waits. False: closed, and nothing waits any more.
   bool AwaitWork();
 
   // Takes the next batch; at least one sequence, at most max_batch_tokens
-  // unless a single one is longer. Ends the requests it finds that nobody
-  // awaits. Empty where nothing waits.
+  // unless a single one is longer. Ends the requests it finds whose deadline
+  // has passed. Empty where nothing waits.
   Work Take();
 
   // Hands a batch back. On OK the worker has filled in the logits of all its
   // sequences; otherwise their requests end with `status`.
   void Finish(const Work& work, const absl::Status& status);
 
-  // Whether a request has ended, or nobody awaits it: its sequences need not
-  // be computed. Asked between layers.
+  // Whether all its requests have ended, or passed their deadlines: none of its
+  // sequences need be computed. Asked between layers.
   bool Abandoned(const Work& work) const;
 
   // Takes no more requests; what waits is still handed out.
@@ -112,8 +117,8 @@ class Scheduler {
            absl::Time now, Ended& ended) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Forgets the sequences that no worker has taken.
   void Unqueue(Request& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Ends the waiting requests that nobody awaits.
-  void DropUnawaited(absl::Time now, Ended& ended)
+  // Ends the waiting requests whose deadline has passed.
+  void DropExpired(absl::Time now, Ended& ended)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void MeasureDrainRate(const Work& work, absl::Time now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

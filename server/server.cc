@@ -49,8 +49,11 @@ Server::Server(const Options& options)
       scheduler_(SchedulerOptions(options), &clock_),
       metrics_(&scheduler_),
       cores_(EffectiveCores()),
-      inference_service_({options.max_inputs}, &clock_, &models_, &scheduler_,
-                         &metrics_),
+      inference_service_({.max_inputs = options.max_inputs,
+                          .clock = clock_,
+                          .models = models_,
+                          .scheduler = scheduler_,
+                          .metrics = metrics_}),
       model_service_(&models_),
       health_service_({v1::InferenceService::service_full_name(),
                        v1::ModelService::service_full_name()}) {}

@@ -1,8 +1,5 @@
 #include "tests/server/running_server.h"
 
-#include <unistd.h>
-
-#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
 #include "tests/tiny_model.h"
@@ -12,9 +9,7 @@ namespace tern {
 std::string TinyFolder(const std::string& name) {
   TinyModelOptions options;
   if (name == "answerer") options.task = TinyTask::kQuestionAnswering;
-  // Tests run in parallel, each in its own process.
-  const std::string folder =
-      absl::StrCat(::testing::TempDir(), "tern_", getpid(), "_", name);
+  const std::string folder = ::testing::TempDir() + name;
   EXPECT_EQ(WriteTinyModel(folder, options), absl::OkStatus());
   return folder;
 }
@@ -58,6 +53,16 @@ void RunningServer::AwaitAccepted(int64_t requests) {
     ASSERT_LT(absl::Now(), give_up);
     absl::SleepFor(absl::Milliseconds(1));
   }
+}
+
+Scheduler::Counts RunningServer::AwaitNoneInFlight() {
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  while (server->scheduler().counts().in_flight > 0) {
+    EXPECT_LT(absl::Now(), give_up);
+    if (absl::Now() > give_up) break;
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  return server->scheduler().counts();
 }
 
 v1::ClassifyRequest MakeClassify(const std::vector<std::string>& texts) {

@@ -26,6 +26,9 @@ struct RunningServer {
   // Waits until this many requests have been accepted since the start.
   void AwaitAccepted(int64_t requests);
 
+  // Waits until every accepted request has ended.
+  Scheduler::Counts AwaitNoneInFlight();
+
   std::unique_ptr<Server> server;
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::InferenceService::Stub> inference;

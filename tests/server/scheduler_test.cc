@@ -154,10 +154,41 @@ TEST_F(SchedulerTest, TakesARequestAboveTheTokenBoundWhenNothingWaits) {
 TEST_F(SchedulerTest, UnawaitedRequestsMakeRoomForNewOnes) {
   Restart({.max_waiting_requests = 1});
   auto gone = Push("gone", {10});
-  gone->awaited = Awaited::kCancelled;
+  scheduler_->Abandon(gone, Awaited::kCancelled);
 
-  EXPECT_EQ(scheduler_->Push(MakeRequest("new", {10})), absl::OkStatus());
   EXPECT_EQ(statuses_["gone"].code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(scheduler_->counts().waiting_tokens, 0);
+  auto late = MakeRequest("late", {10});
+  late->deadline = clock_.Now() + absl::Seconds(1);
+  EXPECT_EQ(scheduler_->Push(late), absl::OkStatus());
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_EQ(scheduler_->Push(MakeRequest("new", {10})), absl::OkStatus());
+  EXPECT_EQ(statuses_["late"].code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST_F(SchedulerTest, AnAbandonedRequestEndsOnceThoughPartOfItIsComputed) {
+  Restart({.max_batch_tokens = 100});
+  auto request = Push("gone", {60, 60});
+  const Work first = scheduler_->Take();
+
+  scheduler_->Abandon(request, Awaited::kExpired);
+  scheduler_->Abandon(request, Awaited::kCancelled);
+  EXPECT_EQ(statuses_["gone"].code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_TRUE(scheduler_->Abandoned(first));
+  EXPECT_FALSE(scheduler_->HasWaiting());
+  scheduler_->Finish(first, absl::OkStatus());
+
+  EXPECT_EQ(done_["gone"], 1);
+  EXPECT_EQ(scheduler_->counts().expired, 1);
+  EXPECT_EQ(scheduler_->counts().unawaited_tokens, 60);
+}
+
+TEST_F(SchedulerTest, RefusesWhatWasAbandonedBeforeItCame) {
+  auto request = MakeRequest("gone", {10});
+  scheduler_->Abandon(request, Awaited::kCancelled);
+
+  EXPECT_EQ(scheduler_->Push(request).code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(done_["gone"], 0);
 }
 
 TEST_F(SchedulerTest, RetryDelayIsTheTimeToDrainHalfTheQueue) {
@@ -174,18 +205,15 @@ TEST_F(SchedulerTest, RetryDelayIsTheTimeToDrainHalfTheQueue) {
   EXPECT_EQ(*RetryDelay(status), absl::Seconds(5));
 }
 
-TEST_F(SchedulerTest, DropsExpiredAndCancelledRequestsWhenTaking) {
+TEST_F(SchedulerTest, DropsExpiredRequestsWhenTaking) {
   auto expired = MakeRequest("expired", {10});
   expired->deadline = clock_.Now() + absl::Seconds(1);
   ASSERT_TRUE(scheduler_->Push(expired).ok());
-  auto cancelled = Push("cancelled", {10});
   Push("alive", {10});
-  cancelled->awaited = Awaited::kCancelled;
   clock_.Advance(absl::Seconds(1));
 
   EXPECT_THAT(Items(scheduler_->Take()), ElementsAre(Pair("alive", 0)));
   EXPECT_EQ(statuses_["expired"].code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(statuses_["cancelled"].code(), absl::StatusCode::kCancelled);
 }
 
 TEST_F(SchedulerTest, RefusesARequestWhoseDeadlineHasPassed) {
@@ -202,7 +230,7 @@ TEST_F(SchedulerTest, ABatchIsAbandonedOnceNobodyAwaitsAnyOfIt) {
   b->deadline = clock_.Now() + absl::Seconds(1);
   const Work work = scheduler_->Take();
 
-  a->awaited = Awaited::kCancelled;
+  scheduler_->Abandon(a, Awaited::kCancelled);
   EXPECT_FALSE(scheduler_->Abandoned(work));
   clock_.Advance(absl::Seconds(1));
   EXPECT_TRUE(scheduler_->Abandoned(work));
@@ -310,8 +338,8 @@ TEST_F(SchedulerTest, AccountsForEveryRequestExactlyOnce) {
         ++refused;
       }
     } else if (action == 4 && !alive.empty()) {
-      alive[below(static_cast<int>(alive.size()))]->request->awaited =
-          Awaited::kCancelled;
+      scheduler_->Abandon(alive[below(static_cast<int>(alive.size()))]->request,
+                          Awaited::kCancelled);
     } else if (action < 8 && running.size() < kWorkers) {
       Work work = scheduler_->Take();
       if (!work.empty()) {

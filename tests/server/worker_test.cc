@@ -59,7 +59,9 @@ TEST(WorkerTest, EveryRequestEndsOnceWhateverClientsDo) {
           }
         };
         const bool taken = scheduler.Push(request).ok();
-        if (random() % 5 == 0) request->awaited = Awaited::kCancelled;
+        if (random() % 5 == 0) {
+          scheduler.Abandon(request, Awaited::kCancelled);
+        }
         std::lock_guard lock(mutex);
         ++(taken ? accepted : refused);
       }

@@ -1,0 +1,105 @@
+#include "server/call.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace tern {
+namespace {
+
+void SetDuration(absl::Duration from, google::protobuf::Duration& to) {
+  to.set_seconds(absl::IDivDuration(from, absl::Seconds(1), &from));
+  to.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(from)));
+}
+
+absl::string_view RejectionReason(absl::StatusCode code) {
+  switch (code) {
+    case absl::StatusCode::kInvalidArgument:
+      return "invalid";
+    case absl::StatusCode::kNotFound:
+      return "not_found";
+    case absl::StatusCode::kResourceExhausted:
+      return "queue_full";
+    case absl::StatusCode::kDeadlineExceeded:
+      return "expired";
+    case absl::StatusCode::kCancelled:
+      return "cancelled";
+    case absl::StatusCode::kUnavailable:
+      return "shutting_down";
+    default:
+      return "other";
+  }
+}
+
+}  // namespace
+
+void Call::Start(const absl::Status& parsed, absl::Time deadline, Done done) {
+  done_ = std::move(done);
+  absl::Status status = parsed.ok() ? Encode(*request_) : parsed;
+  times_.tokenize = environment_.clock.Now() - arrived_at_;
+  if (status.ok()) {
+    request_->deadline = deadline;
+    request_->done = [this](const absl::Status& status) { End(status); };
+    status = environment_.scheduler.Push(request_);
+    if (status.ok()) return;  // `this` is the workers' now
+  }
+  environment_.metrics.CountRejected(RejectionReason(status.code()));
+  Finish(status);
+}
+
+absl::Status Call::ChooseModel(ModelUse use, const std::string& name,
+                               const std::string& version) {
+  auto model = environment_.models.FindFor(use, name, version);
+  if (!model.ok()) return model.status();
+  request_->model = *std::move(model);
+  return absl::OkStatus();
+}
+
+absl::Status Call::CheckInputCount(int inputs) const {
+  return CheckRange("inputs", inputs, 1, environment_.max_inputs);
+}
+
+// Runs on the thread that ended the request.
+void Call::End(const absl::Status& status) {
+  if (request_->started_at != absl::Time()) {
+    times_.queue = request_->started_at - request_->queued_at;
+    times_.compute = request_->ended_at - request_->started_at;
+  } else {
+    times_.queue = request_->ended_at - request_->queued_at;
+  }
+  if (status.ok()) Reply(*request_);
+  Finish(status);
+}
+
+void Call::Finish(const absl::Status& status) {
+  times_.total = environment_.clock.Now() - arrived_at_;
+  if (status.ok()) {
+    SetDuration(times_.tokenize, *timings().mutable_tokenize());
+    SetDuration(times_.queue, *timings().mutable_queue());
+    SetDuration(times_.compute, *timings().mutable_compute());
+    SetDuration(times_.total, *timings().mutable_total());
+  }
+  environment_.metrics.ObserveCall(method_, request_->model.get(),
+                                   status.code(), times_);
+  done_(status);  // which may delete `this`
+}
+
+std::string FieldName(int input, absl::string_view field) {
+  return absl::StrCat("inputs[", input, "].", field);
+}
+
+absl::Status CheckNotEmpty(absl::string_view text, int input,
+                           absl::string_view field) {
+  if (!text.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      FieldName(input, field), ": expected a text, found an empty one"));
+}
+
+absl::Status CheckRange(absl::string_view field, int value, int least,
+                        int most) {
+  if (least <= value && value <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      field, ": expected ", least, " to ", most, ", found ", value));
+}
+
+}  // namespace tern

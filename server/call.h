@@ -1,0 +1,103 @@
+// One call of Classify or Answer, whichever protocol brought it.
+//
+// Start() checks the request, encodes its texts and queues it, on the thread
+// that received it, and returns; a worker's `done` turns the logits into the
+// reply. A protocol's handler fills in request_message() before, and sends
+// response_message() after.
+//
+// One thread at a time, but for Abandon().
+
+#ifndef TERN_SERVER_CALL_H_
+#define TERN_SERVER_CALL_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "google/protobuf/message.h"
+#include "server/clock.h"
+#include "server/metrics.h"
+#include "server/model_registry.h"
+#include "server/request.h"
+#include "server/scheduler.h"
+#include "tern/v1/inference_service.pb.h"
+
+namespace tern {
+
+// What calls need of the server; it outlives them.
+struct CallEnvironment {
+  int max_inputs;  // per call
+  const Clock& clock;
+  const ModelRegistry& models;
+  Scheduler& scheduler;
+  Metrics& metrics;
+};
+
+class Call {
+ public:
+  using Done = std::function<void(const absl::Status&)>;
+
+  virtual ~Call() = default;
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  virtual google::protobuf::Message& request_message() = 0;
+  // Complete when `done` has been told OK.
+  virtual google::protobuf::Message& response_message() = 0;
+
+  // Begins the call, whose message could be read as `parsed` says. `done` is
+  // called exactly once, on this thread or a worker's, perhaps before this
+  // returns, with
+  //   `parsed` if it is an error; INVALID_ARGUMENT naming the field; NOT_FOUND
+  //   for a model that is not served; what Scheduler::Push refuses;
+  //   CANCELLED or DEADLINE_EXCEEDED if it was abandoned; INTERNAL.
+  void Start(const absl::Status& parsed, absl::Time deadline, Done done);
+
+  // Says that nobody awaits the answer any more, which may call `done`.
+  // Thread-safe.
+  void Abandon(Awaited reason) {
+    environment_.scheduler.Abandon(request_, reason);
+  }
+
+ protected:
+  Call(const CallEnvironment& environment, absl::string_view method)
+      : environment_(environment),
+        method_(method),
+        arrived_at_(environment.clock.Now()) {}
+
+  // Checks the request, chooses its model and encodes its texts.
+  virtual absl::Status Encode(Request& request) = 0;
+  // Fills in the response, except for the timings.
+  virtual void Reply(const Request& request) = 0;
+  virtual v1::Timings& timings() = 0;
+
+  absl::Status ChooseModel(ModelUse use, const std::string& name,
+                           const std::string& version);
+  absl::Status CheckInputCount(int inputs) const;
+
+ private:
+  void End(const absl::Status& status);
+  void Finish(const absl::Status& status);
+
+  const CallEnvironment environment_;
+  const absl::string_view method_;
+  const absl::Time arrived_at_;
+  const std::shared_ptr<Request> request_ = std::make_shared<Request>();
+  StageTimes times_;
+  Done done_;
+};
+
+// What Encode() implementations say of a field that is wrong.
+// The name of a field of an input, as error messages say it.
+std::string FieldName(int input, absl::string_view field);
+absl::Status CheckNotEmpty(absl::string_view text, int input,
+                           absl::string_view field);
+absl::Status CheckRange(absl::string_view field, int value, int least,
+                        int most);
+
+}  // namespace tern
+
+#endif  // TERN_SERVER_CALL_H_
