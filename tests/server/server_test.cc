@@ -504,5 +504,20 @@ TEST(ServerTest, ABusyAddressIsAnError) {
               HasSubstr(running.server->address()));
 }
 
+// Nobody must find a port that leads to a server without its models.
+TEST(ServerTest, ModelsAreLoadedBeforeAnyPortIsOpened) {
+  RunningServer running;
+  Options options;
+  options.models.push_back({.name = "missing", .folder = "no/such/folder"});
+  options.listen = running.server->address();
+  options.metrics_listen = running.server->address();
+
+  const auto second = Server::Start(options);
+
+  EXPECT_THAT(std::string(second.status().message()),
+              HasSubstr("no/such/folder"))
+      << "the models come first, not the busy addresses";
+}
+
 }  // namespace
 }  // namespace tern
