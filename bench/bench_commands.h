@@ -19,6 +19,7 @@ struct BenchOptions {
   std::string texts_path;
   int tokens = 128;
   int sequences = 1;
+  int max_tokens = 512;  // of a line of texts_path
   int max_batch_tokens = 1024;
   int threads = 1;  // of a batch
   int workers = 1;  // batches at a time

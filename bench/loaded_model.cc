@@ -1,5 +1,6 @@
 #include "bench/loaded_model.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -25,14 +26,15 @@ absl::StatusOr<LoadedModel> LoadModel(const BenchOptions& options,
 
 absl::StatusOr<Workload> LoadWorkload(const BenchOptions& options,
                                       const LoadedModel& model) {
-  const int max_tokens = model.engine->config().max_positions;
+  const int positions = model.engine->config().max_positions;
   if (!options.texts_path.empty()) {
+    const int max_tokens = std::min(options.max_tokens, positions);
     return ReadWorkload(options.texts_path, *model.tokenizer, max_tokens,
-                        options.max_batch_tokens);
+                        std::max(options.max_batch_tokens, max_tokens));
   }
-  if (options.tokens > max_tokens) {
+  if (options.tokens > positions) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--tokens: expected at most ", max_tokens,
+        absl::StrCat("--tokens: expected at most ", positions,
                      ", the model's positions, found ", options.tokens));
   }
   return MakeWorkload(options.folder, *model.tokenizer, options.tokens,

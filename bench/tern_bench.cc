@@ -16,6 +16,8 @@ ABSL_FLAG(std::string, variant, "", "kernel variant");
 ABSL_FLAG(std::string, texts, "", "file of texts, or pairs with a tab, a line");
 ABSL_FLAG(int32_t, tokens, 128, "of each made-up text");
 ABSL_FLAG(int32_t, sequences, 1, "made-up texts in the batch");
+ABSL_FLAG(int32_t, max_tokens, 512,
+          "of a text of --texts, longer ones are cut");
 ABSL_FLAG(int32_t, max_batch_tokens, 1024, "of batches made of --texts");
 ABSL_FLAG(int32_t, threads, 1, "that share a batch");
 ABSL_FLAG(int32_t, workers, 1, "time: batches under way at a time");
@@ -37,7 +39,8 @@ constexpr char kHelp[] =
 What a pass runs:
   --tokens=128 --sequences=1  one batch of made-up texts of this many tokens
   --texts=FILE                a text a line, or text TAB pair, in batches of
-  --max_batch_tokens=1024     at most so many tokens
+  --max_batch_tokens=1024     at most so many tokens; texts are cut to
+  --max_tokens=512            so many
 How:
   --threads=1                 threads that share a batch
   --workers=1                 (time) batches under way at a time
@@ -66,6 +69,7 @@ absl::StatusOr<BenchOptions> OptionsFromFlags(const std::string& folder) {
   options.texts_path = absl::GetFlag(FLAGS_texts);
   options.tokens = absl::GetFlag(FLAGS_tokens);
   options.sequences = absl::GetFlag(FLAGS_sequences);
+  options.max_tokens = absl::GetFlag(FLAGS_max_tokens);
   options.max_batch_tokens = absl::GetFlag(FLAGS_max_batch_tokens);
   options.threads = absl::GetFlag(FLAGS_threads);
   options.workers = absl::GetFlag(FLAGS_workers);

@@ -1,15 +1,28 @@
-# Sourced by figures that compare with other engines: fills .cache/peers.
+# Sourced by figures about speed: makes BERTs to time, and their peers, in
+# .cache/peers.
 #
-# $PEERS/venv has the peers themselves; $PEERS/bert-base and $PEERS/minilm have
-# hf/ (a Hugging Face folder), ternary/ (of it, by tern-model) and what
-# bench/peers/export*.py make. The first time takes some ten minutes.
+# $PEERS/SHAPE, SHAPE being bert-base or minilm, has hf/ (a Hugging Face folder,
+# random weights unless there already), ternary/ (of it, by tern-model) and what
+# bench/peers/export*.py make; $PEERS/venv is a Python with the peers. All of it
+# takes some fifteen minutes the first time.
 
 export PEERS=${TERN_PEERS:-$TERN_REPO/.cache/peers}
-export TORCH_PYTHON
-TORCH_PYTHON=$("$TERN_PYTHON_REFERENCE" --group torch)
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 
-# The peers' Python; torch's is a separate one, 5 GB.
+# bert_folder SHAPE: makes hf/ and ternary/ where missing.
+bert_folder() {
+  local out=$PEERS/$1
+  if ! [ -f "$out/hf/model.safetensors" ]; then
+    "$("$TERN_PYTHON_REFERENCE" --group tokenizers)" \
+      "$TERN_REPO/bench/peers/random_bert.py" "$1" \
+      "$TERN_DATA/data/vocab/bert-base-uncased.txt" "$out/hf" >&2
+  fi
+  if ! [ -f "$out/ternary/model.safetensors" ]; then
+    "$TERN_BUILD/bin/tern-model" ternarize "$out/hf" "$out/ternary" >&2
+  fi
+}
+
+# The peers' Python; torch has another, 5 GB.
 peers_python() {
   local python=$PEERS/venv/bin/python
   if ! "$python" -c 'import nncf, onnxruntime, openvino, tokenizers' 2>/dev/null; then
@@ -20,20 +33,19 @@ peers_python() {
   echo "$python"
 }
 
-# peer_model SHAPE: makes what is missing of $PEERS/SHAPE.
+# peer_model SHAPE: all that is missing of it; exports TORCH_PYTHON.
 peer_model() {
   local out=$PEERS/$1
+  bert_folder "$1"
+  TORCH_PYTHON=$("$TERN_PYTHON_REFERENCE" --group torch)
+  export TORCH_PYTHON
   if ! [ -f "$out/int8_rr.onnx" ]; then
     "$TORCH_PYTHON" -m pip install --quiet --disable-pip-version-check \
       onnx==1.23.2 onnxruntime==1.32.0 sympy >&2
-    "$TORCH_PYTHON" "$TERN_REPO/bench/peers/export.py" "$1" \
-      "$TERN_DATA/data/vocab/bert-base-uncased.txt" "$out" >&2
+    "$TORCH_PYTHON" "$TERN_REPO/bench/peers/export.py" "$out" >&2
   fi
   if ! [ -f "$out/openvino_int8.xml" ]; then
     "$(peers_python)" "$TERN_REPO/bench/peers/export_openvino.py" "$out" \
       "$TERN_DATA/data/SST-2/dev.tsv" >&2
-  fi
-  if ! [ -f "$out/ternary/model.safetensors" ]; then
-    "$TERN_BUILD/bin/tern-model" ternarize "$out/hf" "$out/ternary" >&2
   fi
 }

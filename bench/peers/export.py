@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
-"""Makes the models that peers run, of one BERT shape.
+"""Makes what ONNX Runtime and OpenVINO read of a Hugging Face folder.
 
-Usage: export.py bert-base|minilm VOCAB OUT
+Usage: export.py OUT
 
-OUT gets hf/ (a Hugging Face folder), fused.onnx and int8.onnx, int8_rr.onnx for
-ONNX Runtime. Weights are random, from a fixed seed, unless OUT/hf is there
-already: no engine's speed depends on them. Runs in script/reference-python's
-torch group with onnx and onnxruntime.
+OUT/hf is a BERT classifier; OUT gets plain.onnx, fused.onnx (by ONNX Runtime's
+own optimizer) and of that int8.onnx and int8_rr.onnx (reduced range, for CPUs
+without VNNI). Runs in script/reference-python's torch group with onnx and
+onnxruntime.
 """
 
 import pathlib
-import shutil
 import sys
 
 import onnx
@@ -18,12 +17,7 @@ import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers import optimizer
 from onnxruntime.transformers.fusion_options import FusionOptions
-from transformers import BertConfig, BertForSequenceClassification
-
-SHAPES = {
-    "bert-base": dict(),
-    "minilm": dict(hidden_size=384, num_hidden_layers=6, intermediate_size=1536),
-}
+from transformers import BertForSequenceClassification
 
 
 class Logits(torch.nn.Module):
@@ -34,15 +28,6 @@ class Logits(torch.nn.Module):
     def forward(self, input_ids, attention_mask, token_type_ids):
         return self.model(input_ids=input_ids, attention_mask=attention_mask,
                           token_type_ids=token_type_ids, return_dict=False)[0]
-
-
-def hugging_face_folder(shape, vocabulary, folder):
-    if not (folder / "model.safetensors").exists():
-        torch.manual_seed(0)
-        BertForSequenceClassification(BertConfig(**SHAPES[shape])).save_pretrained(folder)
-        shutil.copy(vocabulary, folder / "vocab.txt")
-    return BertForSequenceClassification.from_pretrained(
-        folder, attn_implementation="eager").eval()
 
 
 def export_fused(model, out):
@@ -68,9 +53,9 @@ def quantize(out, name, reduce_range):
 
 
 def main():
-    shape, vocabulary, out = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
-    out.mkdir(parents=True, exist_ok=True)
-    model = hugging_face_folder(shape, vocabulary, out / "hf")
+    out = pathlib.Path(sys.argv[1])
+    model = BertForSequenceClassification.from_pretrained(
+        out / "hf", attn_implementation="eager").eval()
     export_fused(model, out)
     quantize(out, "int8.onnx", reduce_range=False)
     quantize(out, "int8_rr.onnx", reduce_range=True)
