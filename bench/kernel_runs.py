@@ -7,7 +7,7 @@ import subprocess
 
 BINARY = os.environ["TERN_BUILD"] + "/bin/tern-bench-kernels"
 SHAPES = "n:(768/k:768|3072/k:768|768/k:3072|384/k:384|1536/k:384|384/k:1536)"
-ROUNDS = 3
+ROUNDS = 2
 
 
 def best_runs(which, counters):

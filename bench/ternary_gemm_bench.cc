@@ -41,17 +41,16 @@ struct Shape {
   int n, k, m;
 };
 
-// Inputs and weights of one shape; kLayers different matrices.
+// Inputs and weights of one shape; kLayers equal matrices, each in its place.
 struct Problem {
   explicit Problem(Shape shape) : shape(shape) {
     std::mt19937 random(1);
-    codes.resize(kLayers);
-    for (std::vector<uint8_t>& layer : codes) {
-      layer.resize(static_cast<size_t>(shape.n) * ((shape.k + 3) / 4));
-      for (uint8_t& byte : layer) {
-        for (int i = 0; i < 4; ++i) byte |= random() % 3 << 2 * i;
-      }
+    std::vector<uint8_t> layer(static_cast<size_t>(shape.n) *
+                               ((shape.k + 3) / 4));
+    for (uint8_t& byte : layer) {
+      for (int i = 0; i < 4; ++i) byte |= random() % 3 << 2 * i;
     }
+    codes.assign(kLayers, layer);
     const int stride = PaddedDepth(shape.k);
     values = AlignedBuffer<uint8_t>(static_cast<size_t>(shape.m) * stride);
     scales.resize(shape.m);
