@@ -1,5 +1,6 @@
 #include "server/call.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -38,7 +39,7 @@ void Call::Start(const absl::Status& parsed, absl::Time deadline, Done done) {
   absl::Status status = parsed.ok() ? Encode(*request_) : parsed;
   times_.tokenize = environment_.clock.Now() - arrived_at_;
   if (status.ok()) {
-    request_->deadline = deadline;
+    request_->deadline = std::min(request_->deadline, deadline);
     request_->done = [this](const absl::Status& status) { End(status); };
     status = environment_.scheduler.Push(request_);
     if (status.ok()) return;  // `this` is the workers' now

@@ -62,18 +62,22 @@ class Call {
     environment_.scheduler.Abandon(request_, reason);
   }
 
- protected:
-  Call(const CallEnvironment& environment, absl::string_view method)
-      : environment_(environment),
-        method_(method),
-        arrived_at_(environment.clock.Now()) {}
-
+  // What Start() does with a request; public for calls of other protocols,
+  // which translate to this one's and back.
+  //
   // Checks the request, chooses its model and encodes its texts.
   virtual absl::Status Encode(Request& request) = 0;
   // Fills in the response, except for the timings.
   virtual void Reply(const Request& request) = 0;
   virtual v1::Timings& timings() = 0;
 
+ protected:
+  Call(const CallEnvironment& environment, absl::string_view method)
+      : environment_(environment),
+        method_(method),
+        arrived_at_(environment.clock.Now()) {}
+
+  const CallEnvironment& environment() const { return environment_; }
   absl::Status ChooseModel(ModelUse use, const std::string& name,
                            const std::string& version);
   absl::Status CheckInputCount(int inputs) const;

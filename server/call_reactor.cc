@@ -1,0 +1,90 @@
+#include "server/call_reactor.h"
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/status_mapping.h"
+#include "server/wire_message.h"
+
+namespace tern {
+namespace {
+
+// A client whose deadline passes cancels the call, and this may arrive before
+// our own timer, which started when the call came, says the same.
+constexpr absl::Duration kDeadlineTolerance = absl::Milliseconds(100);
+
+// A call that came by gRPC. Deletes itself when gRPC is done with it.
+class Reactor final : public grpc::ServerUnaryReactor {
+ public:
+  Reactor(std::unique_ptr<Call> call, const Clock& clock,
+          grpc::CallbackServerContext* context,
+          grpc::ByteBuffer* response_bytes)
+      : call_(std::move(call)),
+        clock_(clock),
+        context_(context),
+        response_bytes_(response_bytes) {}
+
+  // Runs on a thread of gRPC; the call may have ended when this returns.
+  void Start(const grpc::ByteBuffer& bytes) {
+    call_->Start(ParseMessage(bytes, call_->request_message()),
+                 DeadlineOf(*context_, clock_),
+                 [this](const absl::Status& status) { End(status); });
+  }
+
+ private:
+  void End(const absl::Status& status) {
+    if (status.ok()) {
+      *response_bytes_ = SerializeMessage(call_->response_message());
+    }
+    if (const auto delay = RetryDelay(status); delay.has_value()) {
+      context_->AddTrailingMetadata(
+          "grpc-retry-pushback-ms",
+          absl::StrCat(absl::ToInt64Milliseconds(
+              absl::Ceil(*delay, absl::Milliseconds(1)))));
+    }
+    Finish(ToGrpcStatus(status));
+  }
+
+  void OnCancel() override {
+    call_->Abandon(AwaitedAfterCancel(*context_, clock_));
+  }
+
+  void OnDone() override { delete this; }
+
+  const std::unique_ptr<Call> call_;
+  const Clock& clock_;
+  grpc::CallbackServerContext* const context_;
+  grpc::ByteBuffer* const response_bytes_;
+};
+
+}  // namespace
+
+grpc::ServerUnaryReactor* StartCall(std::unique_ptr<Call> call,
+                                    const Clock& clock,
+                                    grpc::CallbackServerContext* context,
+                                    const grpc::ByteBuffer* request,
+                                    grpc::ByteBuffer* response) {
+  auto* reactor = new Reactor(std::move(call), clock, context, response);
+  reactor->Start(*request);
+  return reactor;
+}
+
+absl::Time DeadlineOf(const grpc::CallbackServerContext& context,
+                      const Clock& clock) {
+  const auto deadline = context.deadline();
+  if (deadline == std::chrono::system_clock::time_point::max()) {
+    return absl::InfiniteFuture();
+  }
+  return clock.Now() +
+         absl::FromChrono(deadline - std::chrono::system_clock::now());
+}
+
+Awaited AwaitedAfterCancel(const grpc::CallbackServerContext& context,
+                           const Clock& clock) {
+  const bool expired =
+      clock.Now() + kDeadlineTolerance >= DeadlineOf(context, clock);
+  return expired ? Awaited::kExpired : Awaited::kCancelled;
+}
+
+}  // namespace tern
