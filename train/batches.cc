@@ -34,6 +34,34 @@ BatchPlan Cut(const std::vector<int>& order, int batch_size) {
   return plan;
 }
 
+// TokenBatch::labels.
+torch::Tensor MakeLabels(absl::Span<const Sequence> sequences,
+                         absl::Span<const int> indices, Task task) {
+  const int64_t count = static_cast<int64_t>(indices.size());
+  if (task == Task::kRegression) {
+    torch::Tensor scores = at::empty({count}, at::kFloat);
+    for (int64_t s = 0; s < count; ++s) {
+      scores.data_ptr<float>()[s] = sequences[indices[s]].label;
+    }
+    return scores;
+  }
+  if (task == Task::kQuestionAnswering) {
+    torch::Tensor answers = at::empty({count, 2}, at::kLong);
+    for (int64_t s = 0; s < count; ++s) {
+      const Sequence& sequence = sequences[indices[s]];
+      answers.data_ptr<int64_t>()[2 * s] = sequence.answer_first;
+      answers.data_ptr<int64_t>()[2 * s + 1] = sequence.answer_last;
+    }
+    return answers;
+  }
+  torch::Tensor classes = at::empty({count}, at::kLong);
+  for (int64_t s = 0; s < count; ++s) {
+    classes.data_ptr<int64_t>()[s] =
+        static_cast<int64_t>(sequences[indices[s]].label);
+  }
+  return classes;
+}
+
 }  // namespace
 
 uint64_t MixSeeds(uint64_t seed, uint64_t other) {
@@ -68,7 +96,7 @@ BatchPlan PlanByLength(absl::Span<const Sequence> sequences, int batch_size) {
 }
 
 TokenBatch MakeTokenBatch(absl::Span<const Sequence> sequences,
-                          absl::Span<const int> indices, bool regression) {
+                          absl::Span<const int> indices, Task task) {
   TokenBatch batch;
   for (int index : indices) {
     const int64_t length = sequences[index].ids.size();
@@ -82,7 +110,7 @@ TokenBatch MakeTokenBatch(absl::Span<const Sequence> sequences,
   batch.padded_rows = at::empty({tokens}, at::kLong);
   batch.first_rows = at::empty({count}, at::kLong);
   batch.valid = at::zeros({count, batch.longest});
-  batch.labels = at::empty({count}, regression ? at::kFloat : at::kLong);
+  batch.labels = MakeLabels(sequences, indices, task);
   for (int64_t s = 0; s < count; ++s) {
     const Sequence& sequence = sequences[indices[s]];
     const int64_t start = batch.starts[s];
@@ -94,12 +122,6 @@ TokenBatch MakeTokenBatch(absl::Span<const Sequence> sequences,
       batch.valid.data_ptr<float>()[s * batch.longest + i] = 1;
     }
     batch.first_rows.data_ptr<int64_t>()[s] = start;
-    if (regression) {
-      batch.labels.data_ptr<float>()[s] = sequence.label;
-    } else {
-      batch.labels.data_ptr<int64_t>()[s] =
-          static_cast<int64_t>(sequence.label);
-    }
   }
   return batch;
 }

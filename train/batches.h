@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "model/config.h"
 #include "train/dataset.h"
 #include "train/token_batch.h"
 
@@ -28,9 +29,9 @@ BatchPlan PlanEpoch(absl::Span<const Sequence> sequences, int batch_size,
 // All sequences by length, for evaluation.
 BatchPlan PlanByLength(absl::Span<const Sequence> sequences, int batch_size);
 
-// `regression` chooses the dtype of the labels.
+// `task` says what the labels are.
 TokenBatch MakeTokenBatch(absl::Span<const Sequence> sequences,
-                          absl::Span<const int> indices, bool regression);
+                          absl::Span<const int> indices, Task task);
 
 // A seed that depends on both: for an epoch's shuffle, a step's dropout.
 uint64_t MixSeeds(uint64_t seed, uint64_t other);

@@ -23,7 +23,6 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 constexpr char kWordEmbeddings[] = "bert.embeddings.word_embeddings.weight";
-constexpr char kClassifier[] = "classifier";
 
 // y = x W^T + b with products in the dtype of `x_product` and `w_product`,
 // which are x and W in it.
@@ -50,9 +49,13 @@ torch::Tensor Dropped(const torch::Tensor& x, double dropout) {
   return dropout > 0 ? torch::dropout(x, dropout, /*train=*/true) : x;
 }
 
-// A classifier for a checkpoint that has none, as Hugging Face initializes it.
-torch::Tensor NewClassifierTensor(const std::vector<int64_t>& shape,
-                                  uint64_t seed) {
+bool IsOfHead(absl::string_view name) {
+  return absl::StartsWith(name, "classifier.") ||
+         absl::StartsWith(name, "qa_outputs.");
+}
+
+// A head for a checkpoint that has none, as Hugging Face initializes it.
+torch::Tensor NewHeadTensor(const std::vector<int64_t>& shape, uint64_t seed) {
   constexpr double kDeviation = 0.02;
   if (shape.size() == 1) return torch::zeros(shape);
   const at::Generator generator =
@@ -74,10 +77,6 @@ absl::StatusOr<BertModule> BertModule::Load(const BertConfig& config,
                                             const std::string& weights_file,
                                             const BertOptions& options,
                                             uint64_t seed) {
-  if (config.task == Task::kQuestionAnswering) {
-    return absl::UnimplementedError(
-        absl::StrCat(weights_file, ": question answering is not trained yet"));
-  }
   absl::StatusOr<std::unique_ptr<Safetensors>> file =
       Safetensors::Open(weights_file);
   if (!file.ok()) return file.status();
@@ -87,8 +86,8 @@ absl::StatusOr<BertModule> BertModule::Load(const BertConfig& config,
   for (const ExpectedTensor& tensor : ExpectedTensors(config, **file)) {
     torch::Tensor parameter;
     const absl::StatusOr<std::string> stored = FindTensor(**file, tensor.name);
-    if (!stored.ok() && absl::StartsWith(tensor.name, kClassifier)) {
-      parameter = NewClassifierTensor(tensor.shape, seed);
+    if (!stored.ok() && IsOfHead(tensor.name)) {
+      parameter = NewHeadTensor(tensor.shape, seed);
     } else {
       if (!stored.ok()) return stored.status();
       // TWN of scale * T is scale and T again.
@@ -222,6 +221,11 @@ BertOutput BertModule::Forward(const TokenBatch& batch,
   for (int layer = 0; layer < config_.layers; ++layer) {
     hidden = Encode(layer, batch, hidden, options, output);
     if (options.keep_internals) output.hidden_states.push_back(hidden);
+  }
+  if (config_.task == Task::kQuestionAnswering) {
+    output.logits = at::linear(hidden, Parameter("qa_outputs.weight"),
+                               Parameter("qa_outputs.bias"));
+    return output;
   }
   torch::Tensor features = hidden.index_select(0, batch.first_rows);
   if (parameters_.count("bert.pooler.dense.weight") > 0) {

@@ -38,7 +38,8 @@ struct ForwardOptions {
 };
 
 struct BertOutput {
-  torch::Tensor logits;  // [sequences, outputs]
+  torch::Tensor logits;  // [sequences, outputs]; question answering: start and
+                         // end logit of each token, [tokens, 2]
   // After the embeddings and after each layer, [tokens, hidden].
   std::vector<torch::Tensor> hidden_states;
   // Of each layer, [sequences * heads, longest, longest]; zero at padding.
@@ -48,9 +49,8 @@ struct BertOutput {
 class BertModule {
  public:
   // Reads a folder's weights; a ternary one's are scale * T. A pretrained one
-  // has no classifier: it gets one drawn from N(0, 0.02) by `seed`. Errors:
-  // what opening and reading `weights_file` gives; UNIMPLEMENTED for a question
-  // answerer.
+  // has no head: it gets one drawn from N(0, 0.02) by `seed`. Errors: what
+  // opening and reading `weights_file` gives.
   static absl::StatusOr<BertModule> Load(const BertConfig& config,
                                          const std::string& weights_file,
                                          const BertOptions& options,

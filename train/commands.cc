@@ -1,10 +1,12 @@
 #include "train/commands.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "ATen/ATen.h"
@@ -14,6 +16,8 @@
 #include "nlohmann/json.hpp"
 #include "tokenizer/tokenizer.h"
 #include "train/evaluation.h"
+#include "train/squad.h"
+#include "train/squad_metric.h"
 
 namespace tern {
 namespace {
@@ -22,24 +26,96 @@ std::string WeightsFile(const std::string& folder) {
   return folder + "/model.safetensors";
 }
 
-absl::StatusOr<TokenizedDataset> ReadTokens(const std::string& path,
-                                            const TaskSpec& task,
-                                            const std::string& folder,
-                                            int max_tokens) {
+// A task's file as a model reads it.
+struct TaskData {
+  TokenizedDataset tokens;
+  // What answers are made and judged by; none of a classifier's task.
+  std::optional<QuestionWindows> questions;
+};
+
+absl::StatusOr<TaskData> ReadExamples(const std::string& path, size_t limit,
+                                      const TaskSpec& task,
+                                      const Tokenizer& tokenizer,
+                                      int max_tokens) {
+  absl::StatusOr<Dataset> dataset = ReadDataset(path, task);
+  if (!dataset.ok()) return dataset.status();
+  if (dataset->examples.size() > limit) dataset->examples.resize(limit);
+  absl::StatusOr<TokenizedDataset> tokens =
+      Tokenize(*dataset, tokenizer, max_tokens);
+  if (!tokens.ok()) return tokens.status();
+  return TaskData{*std::move(tokens), std::nullopt};
+}
+
+absl::StatusOr<TaskData> ReadQuestions(const std::string& path, size_t limit,
+                                       const Tokenizer& tokenizer,
+                                       const WindowOptions& options) {
+  if (options.doc_stride > options.max_tokens - 5) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--doc-stride: expected at most ", options.max_tokens - 5,
+                     " for a model of ", options.max_tokens,
+                     " positions, found ", options.doc_stride));
+  }
+  absl::StatusOr<QuestionSet> set = ReadSquad(path);
+  if (!set.ok()) return set.status();
+  if (set->questions.size() > limit) set->questions.resize(limit);
+  absl::StatusOr<QuestionWindows> windows =
+      MakeWindows(*std::move(set), tokenizer, options);
+  if (!windows.ok()) return windows.status();
+  TokenizedDataset tokens = std::move(windows->tokens);
+  return TaskData{std::move(tokens), *std::move(windows)};
+}
+
+// Only the first `examples` of the file, if that is not 0. `max_positions` and
+// `folder` are the model's.
+absl::StatusOr<TaskData> ReadTaskData(const std::string& path, int examples,
+                                      const CommandOptions& options,
+                                      const std::string& folder,
+                                      int max_positions) {
   const absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer =
       Tokenizer::Load(folder);
   if (!tokenizer.ok()) return tokenizer.status();
-  const absl::StatusOr<Dataset> dataset = ReadDataset(path, task);
-  if (!dataset.ok()) return dataset.status();
-  return Tokenize(*dataset, **tokenizer, max_tokens);
+  const size_t limit = examples == 0 ? SIZE_MAX : examples;
+  WindowOptions windows = options.windows;
+  windows.max_tokens = std::min(windows.max_tokens, max_positions);
+  if (options.task.question_answering) {
+    return ReadQuestions(path, limit, **tokenizer, windows);
+  }
+  return ReadExamples(path, limit, options.task, **tokenizer,
+                      windows.max_tokens);
+}
+
+absl::StatusOr<Scores> ScoreLogits(const Logits& logits, const TaskData& data,
+                                   const CommandOptions& options) {
+  if (!data.questions) return Score(logits, data.tokens, options.task);
+  return ScorePredictions(
+      PredictAnswers(logits, *data.questions, options.answers),
+      data.questions->set);
 }
 
 // What both kinds of training work on.
 struct TrainingData {
   BertConfig config;
   TokenizedDataset train;
-  TokenizedDataset dev;
+  TaskData dev;
 };
+
+absl::Status CheckHead(const BertConfig& config, const std::string& folder,
+                       const TaskSpec& task) {
+  const bool answers = config.task == Task::kQuestionAnswering;
+  if (answers != task.question_answering) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder, ": expected a ",
+        task.question_answering ? "question answerer" : "classifier",
+        " for task ", task.name, ", found a ",
+        answers ? "question answerer" : "classifier"));
+  }
+  if (answers) return absl::OkStatus();
+  const size_t outputs = task.regression() ? 1 : task.labels.size();
+  if (config.outputs() == static_cast<int>(outputs)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      folder, ": expected a model of ", outputs, " outputs for task ",
+      task.name, ", found ", config.outputs()));
+}
 
 absl::StatusOr<TrainingData> ReadTrainingData(const CommandOptions& options,
                                               const std::string& folder) {
@@ -47,21 +123,16 @@ absl::StatusOr<TrainingData> ReadTrainingData(const CommandOptions& options,
   absl::StatusOr<BertConfig> config = LoadConfig(folder);
   if (!config.ok()) return config.status();
   data.config = *std::move(config);
-  const size_t outputs =
-      options.task.regression() ? 1 : options.task.labels.size();
-  if (data.config.outputs() != static_cast<int>(outputs)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        folder, ": expected a model of ", outputs, " outputs for task ",
-        options.task.name, ", found ", data.config.outputs()));
-  }
-  const int max_tokens =
-      std::min(options.max_tokens, data.config.max_positions);
-  absl::StatusOr<TokenizedDataset> train =
-      ReadTokens(options.train_path, options.task, folder, max_tokens);
+  absl::Status status = CheckHead(data.config, folder, options.task);
+  if (!status.ok()) return status;
+  absl::StatusOr<TaskData> train =
+      ReadTaskData(options.train_path, /*examples=*/0, options, folder,
+                   data.config.max_positions);
   if (!train.ok()) return train.status();
-  data.train = *std::move(train);
-  absl::StatusOr<TokenizedDataset> dev =
-      ReadTokens(options.dev_path, options.task, folder, max_tokens);
+  data.train = std::move(train->tokens);
+  absl::StatusOr<TaskData> dev =
+      ReadTaskData(options.dev_path, options.dev_examples, options, folder,
+                   data.config.max_positions);
   if (!dev.ok()) return dev.status();
   data.dev = *std::move(dev);
   return data;
@@ -76,9 +147,17 @@ std::string Describe(const CommandOptions& options) {
       "--dropout=%g --seed=%d --max-tokens=%d --evaluations=%d --compute=%s",
       options.command, options.task.name, t.epochs, t.batch_size, t.accumulate,
       t.learning_rate, t.warmup, t.adamw.weight_decay,
-      t.adamw.max_gradient_norm, options.dropout, t.seed, options.max_tokens,
-      t.evaluations_per_epoch,
+      t.adamw.max_gradient_norm, options.dropout, t.seed,
+      options.windows.max_tokens, t.evaluations_per_epoch,
       options.product_type == torch::kBFloat16 ? "bf16" : "f32");
+  if (options.task.question_answering) {
+    absl::StrAppendFormat(&text, " --doc-stride=%d --max-answer-tokens=%d",
+                          options.windows.doc_stride,
+                          options.answers.max_answer_tokens);
+  }
+  if (options.dev_examples > 0) {
+    absl::StrAppendFormat(&text, " --dev-examples=%d", options.dev_examples);
+  }
   if (options.command == "ternarize") {
     absl::StrAppendFormat(
         &text,
@@ -105,8 +184,10 @@ absl::Status RunJob(TrainingJob job, const CommandOptions& options,
   job.title = options.command;
   job.description = Describe(options);
   job.train = &data.train;
-  job.dev = &data.dev;
-  job.task = options.task;
+  job.dev = &data.dev.tokens;
+  job.score = [&](const Logits& logits) {
+    return ScoreLogits(logits, data.dev, options);
+  };
   job.folder.path = options.out;
   const absl::StatusOr<TrainingResult> result = Train(job, options.trainer);
   if (!result.ok()) return result.status();
@@ -156,8 +237,7 @@ absl::Status WriteLogits(const Logits& logits, const std::string& path) {
 
 absl::Status Finetune(const CommandOptions& options) {
   const RunFolder folder{options.out};
-  absl::Status status =
-      MakeClassifierBase(options.from, options.task, folder.base());
+  absl::Status status = MakeBase(options.from, options.task, folder.base());
   if (!status.ok()) return status;
   const absl::StatusOr<TrainingData> data =
       ReadTrainingData(options, folder.base());
@@ -175,7 +255,7 @@ absl::Status Finetune(const CommandOptions& options) {
     ForwardOptions forward;
     forward.dropout = options.dropout;
     return LabelLoss(model->Forward(batch, forward), batch,
-                     options.task.regression());
+                     model->config().task);
   };
   job.save_best = [&] {
     return WriteFloatFolder(*model, folder.base(), folder.model());
@@ -214,7 +294,7 @@ absl::Status TernarizeByDistillation(const CommandOptions& options) {
     }
     forward.dropout = options.dropout;
     return DistillationLoss(student->Forward(batch, forward), target, batch,
-                            options.terms, options.task.regression());
+                            options.terms, student->config().task);
   };
   job.save_best = [&] {
     absl::Status written =
@@ -228,24 +308,51 @@ absl::Status TernarizeByDistillation(const CommandOptions& options) {
 absl::Status Evaluate(const CommandOptions& options) {
   const absl::StatusOr<BertConfig> config = LoadConfig(options.from);
   if (!config.ok()) return config.status();
-  const absl::StatusOr<TokenizedDataset> dev =
-      ReadTokens(options.dev_path, options.task, options.from,
-                 std::min(options.max_tokens, config->max_positions));
+  absl::Status status = CheckHead(*config, options.from, options.task);
+  if (!status.ok()) return status;
+  const absl::StatusOr<TaskData> dev =
+      ReadTaskData(options.dev_path, options.dev_examples, options,
+                   options.from, config->max_positions);
   if (!dev.ok()) return dev.status();
   const bool by_trainer = options.precision == "trainer";
   const absl::StatusOr<Logits> logits =
-      by_trainer ? EvaluateByTrainer(options, *config, *dev)
-                 : EvaluateByEngine(options, *dev);
+      by_trainer ? EvaluateByTrainer(options, *config, dev->tokens)
+                 : EvaluateByEngine(options, dev->tokens);
   if (!logits.ok()) return logits.status();
   if (!options.logits_path.empty()) {
-    absl::Status status = WriteLogits(*logits, options.logits_path);
+    status = WriteLogits(*logits, options.logits_path);
     if (!status.ok()) return status;
   }
-  const Scores scores = Score(*logits, *dev, options.task);
+  if (dev->questions && !options.predictions_path.empty()) {
+    status = WritePredictions(
+        PredictAnswers(*logits, *dev->questions, options.answers),
+        options.predictions_path);
+    if (!status.ok()) return status;
+  }
+  const absl::StatusOr<Scores> scores = ScoreLogits(*logits, *dev, options);
+  if (!scores.ok()) return scores.status();
+  const size_t examples = dev->questions ? dev->questions->set.questions.size()
+                                         : dev->tokens.sequences.size();
   const nlohmann::json line = {{"model", options.from},
                                {"task", options.task.name},
-                               {"examples", dev->sequences.size()},
-                               {"metrics", scores.metrics}};
+                               {"examples", examples},
+                               {"metrics", scores->metrics}};
+  std::printf("%s\n", line.dump().c_str());
+  return absl::OkStatus();
+}
+
+absl::Status ScoreAnswers(const CommandOptions& options) {
+  const absl::StatusOr<QuestionSet> set = ReadSquad(options.dev_path);
+  if (!set.ok()) return set.status();
+  const absl::StatusOr<Predictions> predictions =
+      ReadPredictions(options.predictions_path);
+  if (!predictions.ok()) return predictions.status();
+  const absl::StatusOr<Scores> scores = ScorePredictions(*predictions, *set);
+  if (!scores.ok()) return scores.status();
+  const nlohmann::json line = {{"predictions", options.predictions_path},
+                               {"task", options.task.name},
+                               {"examples", set->questions.size()},
+                               {"metrics", scores->metrics}};
   std::printf("%s\n", line.dump().c_str());
   return absl::OkStatus();
 }

@@ -14,6 +14,7 @@ namespace tern {
 absl::Status Finetune(const CommandOptions& options);
 absl::Status TernarizeByDistillation(const CommandOptions& options);
 absl::Status Evaluate(const CommandOptions& options);
+absl::Status ScoreAnswers(const CommandOptions& options);
 
 }  // namespace tern
 

@@ -178,9 +178,11 @@ absl::StatusOr<TokenizedDataset> Tokenize(const Dataset& dataset,
     if (!encoding.ok()) {
       return BadLine(dataset.path, example.line, encoding.status().message());
     }
-    tokenized.sequences.push_back({std::move(encoding->ids),
-                                   std::move(encoding->type_ids), example.label,
-                                   example.line});
+    Sequence& sequence = tokenized.sequences.emplace_back();
+    sequence.ids = std::move(encoding->ids);
+    sequence.type_ids = std::move(encoding->type_ids);
+    sequence.label = example.label;
+    sequence.source = absl::StrCat("line ", example.line);
   }
   return tokenized;
 }

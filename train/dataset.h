@@ -41,12 +41,16 @@ absl::StatusOr<Dataset> ReadDataset(const std::string& path,
 absl::StatusOr<std::vector<std::string>> CollectLabels(const std::string& path,
                                                        const TaskSpec& task);
 
-// An example as token ids.
+// An example, or one window of a question's context, as token ids.
 struct Sequence {
   std::vector<int32_t> ids;
   std::vector<int32_t> type_ids;
-  float label = 0;
-  int line = 0;
+  float label = 0;  // not for question answering
+  // Question answering: the answer's first and last token; both 0, which is
+  // [CLS], where the window does not hold it.
+  int32_t answer_first = 0;
+  int32_t answer_last = 0;
+  std::string source;  // its line in the file, or its question's id
 };
 
 struct TokenizedDataset {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "tokenizer/answer.h"
 #include "train/batches.h"
 
 namespace tern {
@@ -10,17 +11,23 @@ namespace {
 // Puts the logits of a batch where their sequences stand in the dataset.
 void Scatter(const float* logits, const std::vector<int>& indices,
              Logits& all) {
-  for (size_t i = 0; i < indices.size(); ++i) {
-    std::copy_n(
-        logits + i * all.outputs, all.outputs,
-        all.values.begin() + static_cast<size_t>(indices[i]) * all.outputs);
+  for (int index : indices) {
+    const int64_t count = all.starts[index + 1] - all.starts[index];
+    std::copy_n(logits, count, all.values.begin() + all.starts[index]);
+    logits += count;
   }
 }
 
 Logits EmptyLogits(const BertConfig& config, const TokenizedDataset& dataset) {
   Logits logits;
   logits.outputs = config.outputs();
-  logits.values.resize(dataset.sequences.size() * logits.outputs);
+  for (const Sequence& sequence : dataset.sequences) {
+    const size_t rows =
+        config.task == Task::kQuestionAnswering ? sequence.ids.size() : 1;
+    logits.starts.push_back(logits.starts.back() +
+                            static_cast<int64_t>(rows * logits.outputs));
+  }
+  logits.values.resize(logits.starts.back());
   return logits;
 }
 
@@ -32,8 +39,8 @@ Logits LogitsOf(const BertModule& module, const TokenizedDataset& dataset,
   Logits logits = EmptyLogits(module.config(), dataset);
   for (const std::vector<int>& indices :
        PlanByLength(dataset.sequences, batch_size)) {
-    const TokenBatch batch = MakeTokenBatch(
-        dataset.sequences, indices, module.config().task == Task::kRegression);
+    const TokenBatch batch =
+        MakeTokenBatch(dataset.sequences, indices, module.config().task);
     const torch::Tensor output = module.Forward(batch, {}).logits.contiguous();
     Scatter(output.data_ptr<float>(), indices, logits);
   }
@@ -68,12 +75,12 @@ Scores Score(const Logits& logits, const TokenizedDataset& dataset,
              const TaskSpec& task) {
   std::vector<float> predicted, truth;
   for (size_t i = 0; i < dataset.sequences.size(); ++i) {
-    const auto row = logits.values.begin() + i * logits.outputs;
+    const absl::Span<const float> row = logits.Of(static_cast<int>(i));
     predicted.push_back(
         task.regression()
-            ? *row
-            : static_cast<float>(std::max_element(row, row + logits.outputs) -
-                                 row));
+            ? row[0]
+            : static_cast<float>(std::max_element(row.begin(), row.end()) -
+                                 row.begin()));
     truth.push_back(dataset.sequences[i].label);
   }
   Scores scores;
@@ -83,6 +90,36 @@ Scores Score(const Logits& logits, const TokenizedDataset& dataset,
     scores.mean += value / task.metrics.size();
   }
   return scores;
+}
+
+Predictions PredictAnswers(const Logits& logits, const QuestionWindows& windows,
+                           const AnswerOptions& options) {
+  Predictions predictions;
+  const int count = static_cast<int>(windows.encodings.size());
+  for (int w = 0; w < count;) {
+    const Question& question =
+        windows.set.questions[windows.question_indices[w]];
+    const std::string& context = windows.set.contexts[question.context];
+    std::vector<AnswerWindow> of_question;
+    const int first = w;
+    for (; w < count &&
+           windows.question_indices[w] == windows.question_indices[first];
+         ++w) {
+      of_question.push_back({&windows.encodings[w], logits.Of(w)});
+    }
+    const RankedAnswers ranked =
+        RankAnswers(of_question, /*n_best=*/1, options.max_answer_tokens);
+    std::string& answer = predictions[question.id];
+    if (ranked.best.empty()) continue;
+    const ScoredSpan& best = ranked.best[0];
+    const bool none =
+        windows.set.may_be_impossible &&
+        ranked.no_answer_logit - best.logit > options.no_answer_threshold;
+    if (none) continue;
+    answer =
+        context.substr(best.bytes.begin, best.bytes.end - best.bytes.begin);
+  }
+  return predictions;
 }
 
 }  // namespace tern

@@ -26,28 +26,49 @@ torch::Tensor SumOfSquaredErrors(const std::vector<torch::Tensor>& a,
   return sum;
 }
 
+// A question answerer's logits [tokens, 2] as two classifications among the
+// tokens of a sequence: [2 * sequences, longest], a sequence's start and end
+// next to each other.
+torch::Tensor SpanLogits(const torch::Tensor& logits, const TokenBatch& batch) {
+  // Finite: a target of zero times a logarithm of minus infinity is no number.
+  // Yet its exponential is zero beside that of any logit.
+  constexpr float kNoToken = -1e4f;
+  return at::full({batch.sequences() * batch.longest, 2}, kNoToken)
+      .index_copy(0, batch.padded_rows, logits)
+      .view({batch.sequences(), batch.longest, 2})
+      .transpose(1, 2)
+      .reshape({2 * batch.sequences(), batch.longest});
+}
+
+// What softmax is taken of.
+torch::Tensor ClassLogits(const torch::Tensor& logits, const TokenBatch& batch,
+                          Task task) {
+  return task == Task::kQuestionAnswering ? SpanLogits(logits, batch) : logits;
+}
+
 }  // namespace
 
-Loss LabelLoss(const BertOutput& output, const TokenBatch& batch,
-               bool regression) {
+Loss LabelLoss(const BertOutput& output, const TokenBatch& batch, Task task) {
   LossSum sum;
-  sum.Add("labels", regression
-                        ? at::mse_loss(output.logits.view({-1}), batch.labels)
-                        : at::cross_entropy_loss(output.logits, batch.labels));
+  sum.Add("labels",
+          task == Task::kRegression
+              ? at::mse_loss(output.logits.view({-1}), batch.labels)
+              : at::cross_entropy_loss(ClassLogits(output.logits, batch, task),
+                                       batch.labels.view({-1})));
   return sum.Take();
 }
 
 Loss DistillationLoss(const BertOutput& student, const BertOutput& teacher,
                       const TokenBatch& batch, const DistillationTerms& terms,
-                      bool regression) {
+                      Task task) {
   LossSum sum;
-  if (terms.predictions && regression) {
+  if (terms.predictions && task == Task::kRegression) {
     sum.Add("predictions", at::mse_loss(student.logits, teacher.logits));
   } else if (terms.predictions) {
+    const torch::Tensor target = ClassLogits(teacher.logits, batch, task);
+    const torch::Tensor found = ClassLogits(student.logits, batch, task);
     sum.Add("predictions",
-            -(teacher.logits.softmax(-1) * student.logits.log_softmax(-1))
-                 .sum(-1)
-                 .mean());
+            -(target.softmax(-1) * found.log_softmax(-1)).sum(-1).mean());
   }
   if (terms.hidden) {
     const double units = student.hidden_states[0].numel();

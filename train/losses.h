@@ -21,14 +21,16 @@ struct Loss {
   std::vector<std::pair<std::string, double>> terms;
 };
 
-// Cross-entropy with the labels, or mean squared error for regression.
-Loss LabelLoss(const BertOutput& output, const TokenBatch& batch,
-               bool regression);
+// Cross-entropy with the labels, or mean squared error for regression. Question
+// answering: of the start and of the end among the tokens of a sequence, their
+// mean (Devlin et al. 2018, section 4.2).
+Loss LabelLoss(const BertOutput& output, const TokenBatch& batch, Task task);
 
 // The terms of TernaryBERT's distillation (Zhang et al. 2020, section 3.2; as
 // TinyBERT's), summed without weights:
 //   predictions  soft cross-entropy -sum softmax(t) log softmax(s), mean over
-//                sequences; for regression (t - s)^2
+//                sequences; for regression (t - s)^2; for question answering
+//                the mean of those of start and end, over a sequence's tokens
 //   hidden       mean (t - s)^2 over tokens and units, summed over the
 //                embeddings and all layers
 //   attention    mean (t - s)^2 of the scores before softmax, over heads and
@@ -41,7 +43,7 @@ struct DistillationTerms {
 
 Loss DistillationLoss(const BertOutput& student, const BertOutput& teacher,
                       const TokenBatch& batch, const DistillationTerms& terms,
-                      bool regression);
+                      Task task);
 
 }  // namespace tern
 

@@ -25,6 +25,7 @@ absl::Status Run(const tern::CommandOptions& options) {
   if (options.command == "ternarize") {
     return tern::TernarizeByDistillation(options);
   }
+  if (options.command == "score") return tern::ScoreAnswers(options);
   return tern::Evaluate(options);
 }
 

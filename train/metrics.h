@@ -1,14 +1,22 @@
-// GLUE's metrics, in [-1, 1].
+// How good a model is: GLUE's metrics, in [-1, 1].
 //
 // Thread-safe: pure functions.
 
 #ifndef TERN_TRAIN_METRICS_H_
 #define TERN_TRAIN_METRICS_H_
 
+#include <map>
+#include <string>
+
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
 namespace tern {
+
+struct Scores {
+  std::map<std::string, double> metrics;  // by name
+  double mean = 0;                        // of them
+};
 
 enum class Metric { kAccuracy, kF1, kMatthews, kPearson, kSpearman };
 

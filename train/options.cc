@@ -17,10 +17,14 @@ ABSL_FLAG(std::string, from, "",
           "evaluate: any model folder");
 ABSL_FLAG(std::string, out, "", "folder of the run; made where it is missing");
 ABSL_FLAG(std::string, task, "sst-2",
-          "sst-2, cola, mrpc, qqp, sts-b, rte, qnli, mnli, or tsv with "
+          "sst-2, cola, mrpc, qqp, sts-b, rte, qnli, mnli, squad, or tsv with "
           "--text-column and --label-column");
-ABSL_FLAG(std::string, data, "", "folder of the task's train.tsv and dev.tsv");
-ABSL_FLAG(std::string, train_file, "", "training file, if not --data's");
+ABSL_FLAG(std::string, data, "",
+          "folder of the task's train.tsv and dev.tsv; squad: train-v1.1.json "
+          "and dev-v1.1.json");
+ABSL_FLAG(std::string, train_file, "",
+          "training file, if not --data's; squad: or several, separated by "
+          "commas, of SQuAD 1.1 or 2.0");
 ABSL_FLAG(std::string, dev_file, "", "evaluation file, if not --data's");
 ABSL_FLAG(std::string, text_column, "",
           "column of the texts: its name, or its number from 0 with "
@@ -29,7 +33,16 @@ ABSL_FLAG(std::string, pair_column, "", "column of the second texts, if any");
 ABSL_FLAG(std::string, label_column, "", "column of the labels");
 ABSL_FLAG(bool, header, true, "the files start with a line of column names");
 ABSL_FLAG(bool, regression, false, "task tsv: the labels are numbers");
-ABSL_FLAG(int, max_tokens, 128, "longest sequence, in tokens; longer are cut");
+ABSL_FLAG(int, dev_examples, 0,
+          "only so many of the evaluation file, from its beginning; 0: all");
+ABSL_FLAG(int, max_tokens, 0,
+          "longest sequence, in tokens; longer are cut or, for squad, read in "
+          "windows; default 128, for squad 384");
+ABSL_FLAG(int, doc_stride, 128, "squad: tokens that windows share");
+ABSL_FLAG(int, max_answer_tokens, 30, "squad: longest answer, in tokens");
+ABSL_FLAG(double, no_answer_threshold, 0,
+          "squad 2.0: by how much the logit of no answer must be above the "
+          "best answer's");
 ABSL_FLAG(int, epochs, 3, "passes over the training file");
 ABSL_FLAG(int, batch, 32, "sequences of one pass");
 ABSL_FLAG(int, accumulate, 1, "passes of one optimizer step");
@@ -64,12 +77,16 @@ ABSL_FLAG(bool, latent, false,
           "to be ternarized");
 ABSL_FLAG(std::string, logits, "",
           "evaluate: write each example's logits here, tab-separated");
+ABSL_FLAG(std::string, predictions, "",
+          "squad: file of answers by question id, as the official evaluators "
+          "read it; evaluate writes it, score reads it");
 
 namespace tern {
 namespace {
 
 constexpr char kUsage[] =
-    R"(trains BERT classifiers and makes them ternary by distillation.
+    R"(trains BERT classifiers and question answerers and makes them ternary
+by distillation.
 
   tern-train finetune --from=PRETRAINED --task=sst-2 --data=SST-2 --out=TEACHER
       Fine-tunes a Hugging Face BERT in fp32; TEACHER/model is the best on dev.
@@ -78,6 +95,8 @@ constexpr char kUsage[] =
       tern-server, STUDENT/latent holds its fp32 weights.
   tern-train evaluate --from=FOLDER --task=sst-2 --data=SST-2
       Prints the task's official metrics on the dev file, as JSON.
+  tern-train score --task=squad --dev-file=SQUAD.json --predictions=FILE
+      Prints the official metrics of somebody's answers.
 
 Flags may be spelt with - or _. After SIGTERM or a crash, the same command with
 --resume goes on. Exit codes: 0 done; 1 failed; 2 bad command line; 3 stopped
@@ -153,12 +172,19 @@ absl::Status ReadTask(CommandOptions& options) {
 
 absl::Status CheckPaths(const CommandOptions& options) {
   const std::vector<std::string> commands = {"finetune", "ternarize",
-                                             "evaluate"};
+                                             "evaluate", "score"};
   if (std::find(commands.begin(), commands.end(), options.command) ==
       commands.end()) {
     return absl::InvalidArgumentError(
         absl::StrCat("expected a command (", absl::StrJoin(commands, ", "),
                      "), found '", options.command, "'; see --help"));
+  }
+  if (options.command == "score") {
+    if (!options.task.question_answering) {
+      return Bad("task", "squad for score", options.task.name);
+    }
+    if (!options.predictions_path.empty()) return absl::OkStatus();
+    return Bad("predictions", "a file of answers", "");
   }
   if (options.from.empty()) return Bad("from", "a model folder", "");
   if (options.command == "evaluate") return absl::OkStatus();
@@ -173,7 +199,17 @@ absl::Status CheckNumbers(const CommandOptions& options) {
   status.Update(CheckRange("epochs", trainer.epochs, 1, 1000));
   status.Update(CheckRange("batch", trainer.batch_size, 1, 4096));
   status.Update(CheckRange("accumulate", trainer.accumulate, 1, 4096));
-  status.Update(CheckRange("max-tokens", options.max_tokens, 3, 1 << 16));
+  status.Update(
+      CheckRange("max-tokens", options.windows.max_tokens, 3, 1 << 16));
+  status.Update(CheckRange("dev-examples", options.dev_examples, 0, 1 << 30));
+  if (options.task.question_answering) {
+    // A window is [CLS] question [SEP] context [SEP]: a token of the question
+    // and one of the context beyond the stride at least.
+    status.Update(CheckRange("doc-stride", options.windows.doc_stride, 0,
+                             options.windows.max_tokens - 5));
+    status.Update(CheckRange("max-answer-tokens",
+                             options.answers.max_answer_tokens, 1, 1 << 16));
+  }
   status.Update(
       CheckRange("evaluations", trainer.evaluations_per_epoch, 1, 1000));
   status.Update(CheckRange("learning-rate", trainer.learning_rate, 0.0, 1.0));
@@ -229,7 +265,10 @@ absl::StatusOr<CommandOptions> ParseCommandLine(int argc, char** argv) {
   if (positional.size() == 2) options.command = positional[1];
   options.from = absl::GetFlag(FLAGS_from);
   options.out = absl::GetFlag(FLAGS_out);
-  options.max_tokens = absl::GetFlag(FLAGS_max_tokens);
+  options.dev_examples = absl::GetFlag(FLAGS_dev_examples);
+  options.answers = {absl::GetFlag(FLAGS_max_answer_tokens),
+                     absl::GetFlag(FLAGS_no_answer_threshold)};
+  options.predictions_path = absl::GetFlag(FLAGS_predictions);
   options.trainer = ReadTrainerOptions();
   options.dropout = absl::GetFlag(FLAGS_dropout);
   if (options.dropout == -1) {
@@ -247,6 +286,11 @@ absl::StatusOr<CommandOptions> ParseCommandLine(int argc, char** argv) {
   options.logits_path = absl::GetFlag(FLAGS_logits);
 
   absl::Status status = ReadTask(options);
+  options.windows = {absl::GetFlag(FLAGS_max_tokens),
+                     absl::GetFlag(FLAGS_doc_stride)};
+  if (options.windows.max_tokens == 0) {
+    options.windows.max_tokens = options.task.question_answering ? 384 : 128;
+  }
   status.Update(CheckPaths(options));
   status.Update(CheckNumbers(options));
   const auto ternarizer = ParseTernarizer(absl::GetFlag(FLAGS_ternarizer));

@@ -6,21 +6,24 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "train/evaluation.h"
 #include "train/fake_quantize.h"
 #include "train/losses.h"
+#include "train/squad.h"
 #include "train/task.h"
 #include "train/trainer.h"
 
 namespace tern {
 
 struct CommandOptions {
-  std::string command;  // finetune, ternarize or evaluate
+  std::string command;  // finetune, ternarize, evaluate or score
   std::string from;     // the folder to start from, or to evaluate
   std::string out;      // the run's folder
   TaskSpec task;
   std::string train_path;
   std::string dev_path;
-  int max_tokens = 128;
+  WindowOptions windows;  // max_tokens is that of single texts and pairs, too
+  int dev_examples = 0;   // of the dev file, from its beginning; 0: all
   double dropout = 0;
   TrainerOptions trainer;
   Ternarizer ternarizer = Ternarizer::kTwn;
@@ -30,6 +33,8 @@ struct CommandOptions {
   std::string precision;    // evaluate
   bool latent = false;      // evaluate
   std::string logits_path;  // evaluate
+  AnswerOptions answers;
+  std::string predictions_path;  // evaluate, score
 };
 
 // Errors: INVALID_ARGUMENT naming the flag, what was expected and what was

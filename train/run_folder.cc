@@ -30,9 +30,15 @@ absl::Status WriteText(const std::string& path, const std::string& text) {
       path, {{reinterpret_cast<const uint8_t*>(text.data()), text.size()}});
 }
 
-json ClassifierConfig(json config, const TaskSpec& task) {
-  for (const char* key : {"_name_or_path", "num_labels", "_num_labels"}) {
+json TaskConfig(json config, const TaskSpec& task) {
+  for (const char* key : {"_name_or_path", "num_labels", "_num_labels",
+                          "id2label", "label2id", "problem_type"}) {
     config.erase(key);
+  }
+  config["finetuning_task"] = task.name;
+  if (task.question_answering) {
+    config["architectures"] = json::array({"BertForQuestionAnswering"});
+    return config;
   }
   const std::vector<std::string> names =
       task.regression() ? std::vector<std::string>{"score"} : task.label_names;
@@ -44,7 +50,6 @@ json ClassifierConfig(json config, const TaskSpec& task) {
   config["architectures"] = json::array({"BertForSequenceClassification"});
   config["problem_type"] =
       task.regression() ? "regression" : "single_label_classification";
-  config["finetuning_task"] = task.name;
   config["id2label"] = id2label;
   config["label2id"] = label2id;
   return config;
@@ -96,8 +101,8 @@ const char* TernarizerName(Ternarizer ternarizer) {
 
 }  // namespace
 
-absl::Status MakeClassifierBase(const std::string& pretrained,
-                                const TaskSpec& task, const std::string& to) {
+absl::Status MakeBase(const std::string& pretrained, const TaskSpec& task,
+                      const std::string& to) {
   const absl::StatusOr<json> config =
       ReadJsonObjectFile(absl::StrCat(pretrained, "/config.json"));
   if (!config.ok()) return config.status();
@@ -120,7 +125,7 @@ absl::Status MakeClassifierBase(const std::string& pretrained,
     if (!status.ok()) return status;
   }
   return WriteText(absl::StrCat(to, "/config.json"),
-                   ClassifierConfig(*config, task).dump(2) + "\n");
+                   TaskConfig(*config, task).dump(2) + "\n");
 }
 
 absl::Status WriteFloatFolder(const BertModule& module, const std::string& base,

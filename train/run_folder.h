@@ -33,10 +33,10 @@ struct RunFolder {
 
 // Makes the folder `to` that has what a model needs besides its tensors: the
 // tokenizer's files of `pretrained`, and its config.json as that of a
-// classifier for `task`.
+// classifier or question answerer for `task`.
 // Errors: NOT_FOUND for a missing config.json or vocab.txt; what errno says.
-absl::Status MakeClassifierBase(const std::string& pretrained,
-                                const TaskSpec& task, const std::string& to);
+absl::Status MakeBase(const std::string& pretrained, const TaskSpec& task,
+                      const std::string& to);
 
 // Writes the parameters as F32, with config.json and the tokenizer's files of
 // the folder `base`, in the place of the folder `to`.

@@ -64,6 +64,10 @@ const std::vector<TaskSpec>& Tasks() {
        .label_names = {"contradiction", "entailment", "neutral"},
        .dev_file = "dev_matched.tsv",
        .metrics = {Metric::kAccuracy}},
+      {.name = "squad",
+       .question_answering = true,
+       .train_file = "train-v1.1.json",
+       .dev_file = "dev-v1.1.json"},
   };
   return tasks;
 }

@@ -19,6 +19,9 @@ namespace tern {
 // by its number from 0.
 struct TaskSpec {
   std::string name;  // "sst-2"
+  // The files are SQuAD's JSON; there are no columns, labels or metrics to
+  // choose.
+  bool question_answering = false;
   bool header = true;
   std::string text_column{};
   std::string pair_column{};  // empty for single texts
@@ -33,7 +36,7 @@ struct TaskSpec {
   // Their mean decides which model is the best.
   std::vector<Metric> metrics{};
 
-  bool regression() const { return labels.empty(); }
+  bool regression() const { return labels.empty() && !question_answering; }
 };
 
 // Errors: NOT_FOUND listing the tasks.

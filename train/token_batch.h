@@ -24,7 +24,9 @@ struct TokenBatch {
                               // row stands among padded ones
   torch::Tensor first_rows;   // [sequences] I64, the rows of [CLS]
   torch::Tensor valid;        // [sequences, longest] F32, 1 where a token is
-  torch::Tensor labels;       // [sequences] I64, or F32 for regression
+  // [sequences] I64, or F32 for regression; [sequences, 2] I64 for question
+  // answering: the positions of the answer's first and last token.
+  torch::Tensor labels;
 
   int64_t sequences() const { return static_cast<int64_t>(starts.size()) - 1; }
   int64_t tokens() const { return starts.back(); }

@@ -129,8 +129,8 @@ class Run {
                     int64_t passes, double& loss,
                     std::map<std::string, double>& terms) {
     at::manual_seed(MixSeeds(MixSeeds(options_.seed, progress_.step), index));
-    const TokenBatch batch =
-        MakeTokenBatch(job_.train->sequences, indices, job_.task.regression());
+    const TokenBatch batch = MakeTokenBatch(job_.train->sequences, indices,
+                                            job_.module->config().task);
     const Loss value = job_.loss(batch);
     const double total = value.total.item<double>();
     if (!std::isfinite(total)) return NotFinite(total, indices);
@@ -141,13 +141,13 @@ class Run {
   }
 
   absl::Status NotFinite(double loss, const std::vector<int>& indices) const {
-    std::vector<int> lines;
-    for (int index : indices)
-      lines.push_back(job_.train->sequences[index].line);
-    std::sort(lines.begin(), lines.end());
+    std::vector<std::string> sources;
+    for (int index : indices) {
+      sources.push_back(job_.train->sequences[index].source);
+    }
     return absl::InvalidArgumentError(absl::StrCat(
         job_.train->path, ": the loss is ", loss, " at step ", progress_.step,
-        ", whose batch has lines ", absl::StrJoin(lines, ", "),
+        ", whose batch has ", absl::StrJoin(sources, ", "),
         "; try a lower learning rate"));
   }
 
@@ -176,22 +176,22 @@ class Run {
   }
 
   absl::Status Evaluate(ProgressBar& bar) {
-    const Scores scores =
-        Score(LogitsOf(*job_.module, *job_.dev, options_.batch_size), *job_.dev,
-              job_.task);
-    const bool best = scores.mean > progress_.best_score;
+    const absl::StatusOr<Scores> scores =
+        job_.score(LogitsOf(*job_.module, *job_.dev, options_.batch_size));
+    if (!scores.ok()) return scores.status();
+    const bool best = scores->mean > progress_.best_score;
     log_.Write({{"event", "evaluate"},
                 {"step", progress_.step},
-                {"metrics", scores.metrics},
+                {"metrics", scores->metrics},
                 {"best", best}});
     std::vector<std::string> shown;
-    for (const auto& [name, value] : scores.metrics) {
+    for (const auto& [name, value] : scores->metrics) {
       shown.push_back(absl::StrFormat("%s %.4f", name, value));
     }
     bar.Say(absl::StrCat(job_.title, " step ", progress_.step, ": dev ",
                          absl::StrJoin(shown, "  "), best ? "  (best)" : ""));
     if (!best) return absl::OkStatus();
-    progress_.best_score = scores.mean;
+    progress_.best_score = scores->mean;
     progress_.best_step = progress_.step;
     return job_.save_best();
   }

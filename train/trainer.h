@@ -21,8 +21,8 @@
 #include "train/dataset.h"
 #include "train/evaluation.h"
 #include "train/losses.h"
+#include "train/metrics.h"
 #include "train/run_folder.h"
-#include "train/task.h"
 
 namespace tern {
 
@@ -49,7 +49,8 @@ struct TrainingJob {
   std::function<Loss(const TokenBatch&)> loss;
   const TokenizedDataset* train = nullptr;
   const TokenizedDataset* dev = nullptr;
-  TaskSpec task;
+  // How good the module's logits on `dev` are.
+  std::function<absl::StatusOr<Scores>(const Logits&)> score;
   // Writes the model, which is the best so far.
   std::function<absl::Status()> save_best;
   RunFolder folder;
@@ -62,8 +63,8 @@ struct TrainingResult {
 };
 
 // Errors: CANCELLED after SIGTERM or SIGINT, with a checkpoint written;
-// INVALID_ARGUMENT for a loss that is not finite, naming the lines of its
-// batch; what reading a checkpoint and writing files gives.
+// INVALID_ARGUMENT for a loss that is not finite, naming its examples; what
+// reading a checkpoint and writing files gives.
 absl::StatusOr<TrainingResult> Train(const TrainingJob& job,
                                      const TrainerOptions& options);
 

@@ -33,7 +33,7 @@ GENERATED = re.compile(r".*\.pb\.h$")
 WRAPPED = [
     (re.compile(r"prometheus/"), {"server/metrics.cc"}, "prometheus-cpp"),
     (re.compile(r"(oneapi/)?dnnl"), {"kernels/dense_gemm.cc", "train/matrix_product.cc"}, "oneDNN"),
-    (re.compile(r"unicode/"), {"tokenizer/"}, "ICU"),
+    (re.compile(r"unicode/"), {"tokenizer/", "train/squad_metric.cc"}, "ICU"),
     (re.compile(r"grpc(pp)?/|grpc\+\+/"), {"server/", "client/", "tests/", "bench/"}, "gRPC"),
 ]
 

@@ -149,7 +149,8 @@ TEST(BatchesTest, NeighboursInABatchAreOfLikeLength) {
   const std::vector<Sequence> sequences = SequencesOfLengths(2000);
   int64_t tokens = 0, padded = 0;
   for (const auto& indices : PlanEpoch(sequences, 8, 5, 0)) {
-    const TokenBatch batch = MakeTokenBatch(sequences, indices, false);
+    const TokenBatch batch =
+        MakeTokenBatch(sequences, indices, Task::kSingleLabel);
     tokens += batch.tokens();
     padded += batch.longest * batch.sequences();
   }

@@ -1,6 +1,7 @@
 // tern-train from the command line, on a toy task: is the letter "x" in the
-// text, or, where "n" negates it, is it not? Both kinds of training must learn
-// it, and the engine must serve what they leave.
+// text, or, where "n" negates it, is it not? And on a toy question: which digit
+// is in the text? Both kinds of training must learn it, and the engine must
+// serve what they leave.
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -49,13 +50,44 @@ void WriteToyData(const std::string& path, int count, uint32_t seed) {
   }
 }
 
+// Contexts of letters with one or two digits together, which are the answer.
+void WriteToyQuestions(const std::string& path, int count, uint32_t seed) {
+  std::mt19937 random(seed);
+  nlohmann::json paragraphs = nlohmann::json::array();
+  for (int i = 0; i < count; ++i) {
+    const std::string answer = random() % 2 == 0 ? "7" : "3 9";
+    const int words = 3 + static_cast<int>(random() % 12);
+    const int place = static_cast<int>(random() % words);
+    std::string context;
+    size_t start = 0;
+    for (int w = 0; w < words; ++w) {
+      if (w == place) start = context.size();
+      context += w == place
+                     ? answer
+                     : std::string(1, static_cast<char>('a' + random() % 20));
+      context += ' ';
+    }
+    const std::string id = std::to_string(i);
+    paragraphs.push_back(
+        {{"context", context},
+         {"qas",
+          {{{"id", id},
+            {"question", "which"},
+            {"answers", {{{"text", answer}, {"answer_start", start}}}}}}}});
+  }
+  std::ofstream(path) << nlohmann::json(
+      {{"version", "1.1"},
+       {"data", {{{"title", ""}, {"paragraphs", paragraphs}}}}});
+}
+
 struct Finished {
   int exit_code = -1;
   std::string out;
   std::string err;
 
-  double accuracy() const {
-    return nlohmann::json::parse(out)["metrics"]["accuracy"].get<double>();
+  double accuracy() const { return metric("accuracy"); }
+  double metric(const std::string& name) const {
+    return nlohmann::json::parse(out)["metrics"][name].get<double>();
   }
 };
 
@@ -126,6 +158,65 @@ TEST_F(EndToEndTest, TeacherAndStudentLearnAndTheStudentIsServed) {
   EXPECT_EQ(compared, 800);
 }
 
+TEST_F(EndToEndTest, AQuestionAnswererLearnsAndIsServed) {
+  TinyModelOptions options;
+  options.task = TinyTask::kQuestionAnswering;
+  ASSERT_TRUE(WriteTinyModel(folder_ + "/tiny", options).ok());
+  WriteToyQuestions(folder_ + "/train.json", 1000, 1);
+  WriteToyQuestions(folder_ + "/dev.json", 200, 2);
+  // Windows of 12 tokens, so that the longer contexts need two.
+  const std::string task =
+      " --task=squad --max-tokens=14 --doc-stride=4 --batch=16 --train-file=" +
+      folder_ + "/train.json --dev-file=" + folder_ + "/dev.json";
+  const std::string teacher = folder_ + "/teacher";
+  const std::string student = folder_ + "/student";
+  const Finished finetuned =
+      Run("finetune --epochs=3 --learning-rate=1e-3 --from=" + folder_ +
+          "/tiny --out=" + teacher + task);
+  ASSERT_EQ(finetuned.exit_code, 0) << finetuned.err;
+  const Finished by_teacher =
+      Run("evaluate --from=" + teacher + "/model" + task);
+  ASSERT_EQ(by_teacher.exit_code, 0) << by_teacher.err;
+  EXPECT_GE(by_teacher.metric("exact_match"), 0.95);
+
+  const Finished ternarized =
+      Run("ternarize --epochs=3 --learning-rate=1e-3 --from=" + teacher +
+          "/model --out=" + student + task);
+  ASSERT_EQ(ternarized.exit_code, 0) << ternarized.err;
+  const Finished by_engine =
+      Run("evaluate --from=" + student + "/model --logits=" + folder_ +
+          "/served --predictions=" + folder_ + "/answers" + task);
+  ASSERT_EQ(by_engine.exit_code, 0) << by_engine.err;
+  EXPECT_GE(by_engine.metric("exact_match"), 0.9);
+  EXPECT_THAT(Contents(student + "/model/config.json"),
+              HasSubstr("BertForQuestionAnswering"));
+
+  const Finished scored =
+      Run("score --predictions=" + folder_ + "/answers" + task);
+  ASSERT_EQ(scored.exit_code, 0) << scored.err;
+  EXPECT_EQ(scored.metric("f1"), by_engine.metric("f1"));
+
+  const Finished by_trainer =
+      Run("evaluate --precision=trainer --latent --from=" + student +
+          "/latent --logits=" + folder_ + "/trained" + task);
+  ASSERT_EQ(by_trainer.exit_code, 0) << by_trainer.err;
+  std::ifstream served(folder_ + "/served"), trained(folder_ + "/trained");
+  int compared = 0;
+  for (double a, b; served >> a && trained >> b; ++compared) {
+    EXPECT_NEAR(a, b, 1e-4);  // 64 products of logits about 10
+  }
+  EXPECT_GT(compared, 4000);
+}
+
+TEST_F(EndToEndTest, AClassifierIsNoQuestionAnswerer) {
+  WriteToyQuestions(folder_ + "/dev.json", 2, 2);
+  const Finished finished = Run("evaluate --task=squad --dev-file=" + folder_ +
+                                "/dev.json --from=" + folder_ + "/tiny");
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_THAT(finished.err, HasSubstr("expected a question answerer for task "
+                                      "squad, found a classifier"));
+}
+
 TEST_F(EndToEndTest, AResumedRunEqualsOneThatWasNeverStopped) {
   const auto arguments = [&](const std::string& out) {
     return "ternarize --ternarizer=lat --dropout=0.1 --threads=1 --epochs=1 "
@@ -190,7 +281,7 @@ TEST_F(EndToEndTest, ALossThatIsNotFiniteNamesItsLines) {
       "/scores.tsv --from=" + folder_ + "/scorer --out=" + folder_ + "/run");
   EXPECT_EQ(finished.exit_code, 1);
   EXPECT_THAT(finished.err, HasSubstr("scores.tsv: the loss is inf at step 0, "
-                                      "whose batch has lines 2, 3"));
+                                      "whose batch has line 2, line 3"));
 }
 
 TEST_F(EndToEndTest, BadFlagsAreNamed) {

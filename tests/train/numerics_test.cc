@@ -62,7 +62,7 @@ TokenizedDataset RandomDataset(int count, int longest) {
 TokenBatch WholeBatch(const TokenizedDataset& dataset) {
   std::vector<int> indices;
   for (size_t i = 0; i < dataset.sequences.size(); ++i) indices.push_back(i);
-  return MakeTokenBatch(dataset.sequences, indices, /*regression=*/false);
+  return MakeTokenBatch(dataset.sequences, indices, Task::kSingleLabel);
 }
 
 std::string TinyFolder() {
@@ -209,7 +209,8 @@ TEST(BertModuleTest, GradientsEqualFiniteDifferences) {
   const BertModule module = LoadTiny({});
   const TokenBatch batch = WholeBatch(RandomDataset(8, 12));
   const auto loss = [&] {
-    return LabelLoss(module.Forward(batch, {}), batch, false).total;
+    return LabelLoss(module.Forward(batch, {}), batch, Task::kSingleLabel)
+        .total;
   };
   loss().backward();
   const torch::NoGradGuard no_grad;
@@ -277,7 +278,8 @@ TEST(LossesTest, AStudentEqualToItsTeacherHasOnlyTheEntropyLeft) {
   options.keep_internals = true;
   const torch::NoGradGuard no_grad;
   const BertOutput output = module.Forward(batch, options);
-  const Loss loss = DistillationLoss(output, output, batch, {}, false);
+  const Loss loss =
+      DistillationLoss(output, output, batch, {}, Task::kSingleLabel);
   const double entropy =
       -(output.logits.softmax(-1) * output.logits.log_softmax(-1))
            .sum(-1)
@@ -285,6 +287,42 @@ TEST(LossesTest, AStudentEqualToItsTeacherHasOnlyTheEntropyLeft) {
            .item<double>();
   EXPECT_NEAR(loss.total.item<double>(), entropy, 1e-6);
   EXPECT_EQ(loss.terms.size(), 3u);
+}
+
+TEST(LossesTest, AQuestionAnswerersClassesAreTheTokensOfItsSequence) {
+  // Sequences of 2 and 3 tokens with start and end logits; answers at tokens
+  // 1 to 1 and 0 to 2.
+  TokenBatch batch;
+  batch.starts = {0, 2, 5};
+  batch.longest = 3;
+  batch.padded_rows = at::tensor(std::vector<int64_t>{0, 1, 3, 4, 5});
+  batch.labels = at::tensor(std::vector<int64_t>{1, 1, 0, 2}).view({2, 2});
+  BertOutput teacher, student;
+  student.logits = Random({5, 2}, 1);
+  teacher.logits = Random({5, 2}, 2);
+  const auto column = [&](const BertOutput& output, int s, int which) {
+    return output.logits.slice(0, batch.starts[s], batch.starts[s + 1])
+        .select(1, which);
+  };
+  double labels = 0, predictions = 0;
+  for (int s = 0; s < 2; ++s) {
+    for (int which = 0; which < 2; ++which) {
+      const torch::Tensor found = column(student, s, which).log_softmax(0);
+      const torch::Tensor target = column(teacher, s, which).softmax(0);
+      const int64_t label = batch.labels[s][which].item<int64_t>();
+      labels -= found[label].item<double>() / 4;
+      predictions -= (target * found).sum().item<double>() / 4;
+    }
+  }
+  EXPECT_NEAR(
+      LabelLoss(student, batch, Task::kQuestionAnswering).total.item<double>(),
+      labels, 1e-6);
+  DistillationTerms terms;
+  terms.hidden = terms.attention = false;
+  EXPECT_NEAR(
+      DistillationLoss(student, teacher, batch, terms, Task::kQuestionAnswering)
+          .total.item<double>(),
+      predictions, 1e-6);
 }
 
 TEST(LossesTest, PaddingDoesNotCount) {
@@ -300,7 +338,8 @@ TEST(LossesTest, PaddingDoesNotCount) {
   student.attention_scores[0].slice(0, 2, 4).fill_(3.0);  // 18 pairs
   DistillationTerms terms;
   terms.predictions = false;
-  const Loss loss = DistillationLoss(student, teacher, batch, terms, false);
+  const Loss loss =
+      DistillationLoss(student, teacher, batch, terms, Task::kSingleLabel);
   ASSERT_EQ(loss.terms.size(), 2u);
   EXPECT_DOUBLE_EQ(loss.terms[0].second, 4 + 1);
   EXPECT_NEAR(loss.terms[1].second, 18 * 9.0 / 20, 1e-6);
