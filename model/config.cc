@@ -49,30 +49,76 @@ absl::Status ReadSize(const json& config, const char* key, int max, int& size) {
   return absl::OkStatus();
 }
 
+// How a family spells what its config.json says.
+struct Keys {
+  const char* layers;
+  const char* hidden_size;
+  const char* heads;
+  const char* intermediate_size;
+  const char* types;  // null: the family has no token types
+  const char* activation;
+  const char* architecture_prefix;
+};
+
+const Keys& KeysOf(Family family) {
+  static constexpr Keys kBertKeys = {.layers = "num_hidden_layers",
+                                     .hidden_size = "hidden_size",
+                                     .heads = "num_attention_heads",
+                                     .intermediate_size = "intermediate_size",
+                                     .types = "type_vocab_size",
+                                     .activation = "hidden_act",
+                                     .architecture_prefix = "Bert"};
+  static constexpr Keys kDistilBertKeys = {.layers = "n_layers",
+                                           .hidden_size = "dim",
+                                           .heads = "n_heads",
+                                           .intermediate_size = "hidden_dim",
+                                           .types = nullptr,
+                                           .activation = "activation",
+                                           .architecture_prefix = "DistilBert"};
+  return family == Family::kBert ? kBertKeys : kDistilBertKeys;
+}
+
+absl::Status ReadFamily(const json& config, BertConfig& bert) {
+  const json& type = Get(config, "model_type");
+  if (type.is_null() || type == "bert") {
+    bert.family = Family::kBert;
+  } else if (type == "distilbert") {
+    bert.family = Family::kDistilBert;
+  } else {
+    return Bad("model_type", "\"bert\" or \"distilbert\"", Text(type));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadSizes(const json& config, BertConfig& bert) {
+  const Keys& keys = KeysOf(bert.family);
   absl::Status status;
-  status.Update(ReadSize(config, "num_hidden_layers", kMaxLayers, bert.layers));
-  status.Update(ReadSize(config, "hidden_size", kMaxWidth, bert.hidden_size));
-  status.Update(ReadSize(config, "num_attention_heads", kMaxWidth, bert.heads));
+  status.Update(ReadSize(config, keys.layers, kMaxLayers, bert.layers));
   status.Update(
-      ReadSize(config, "intermediate_size", kMaxWidth, bert.intermediate_size));
+      ReadSize(config, keys.hidden_size, kMaxWidth, bert.hidden_size));
+  status.Update(ReadSize(config, keys.heads, kMaxWidth, bert.heads));
+  status.Update(ReadSize(config, keys.intermediate_size, kMaxWidth,
+                         bert.intermediate_size));
   status.Update(
       ReadSize(config, "vocab_size", kMaxVocabulary, bert.vocabulary_size));
   status.Update(ReadSize(config, "max_position_embeddings", kMaxPositions,
                          bert.max_positions));
-  status.Update(ReadSize(config, "type_vocab_size", kMaxTypes,
-                         bert.type_vocabulary_size));
+  if (keys.types != nullptr) {
+    status.Update(
+        ReadSize(config, keys.types, kMaxTypes, bert.type_vocabulary_size));
+  }
   if (!status.ok()) return status;
   if (bert.hidden_size % bert.heads != 0) {
-    return Bad("hidden_size",
-               absl::StrCat("a multiple of num_attention_heads, ", bert.heads),
+    return Bad(keys.hidden_size,
+               absl::StrCat("a multiple of ", keys.heads, ", ", bert.heads),
                absl::StrCat(bert.hidden_size));
   }
   return absl::OkStatus();
 }
 
 absl::Status ReadActivation(const json& config, BertConfig& bert) {
-  const json& value = Get(config, "hidden_act");
+  const char* key = KeysOf(bert.family).activation;
+  const json& value = Get(config, key);
   if (value.is_null() || value == "gelu") {
     bert.activation = Activation::kGelu;
   } else if (value == "gelu_new" || value == "gelu_pytorch_tanh") {
@@ -80,8 +126,7 @@ absl::Status ReadActivation(const json& config, BertConfig& bert) {
   } else if (value == "relu") {
     bert.activation = Activation::kRelu;
   } else {
-    return Bad("hidden_act", "gelu, gelu_new, gelu_pytorch_tanh or relu",
-               Text(value));
+    return Bad(key, "gelu, gelu_new, gelu_pytorch_tanh or relu", Text(value));
   }
   return absl::OkStatus();
 }
@@ -99,10 +144,6 @@ absl::Status ReadLayerNormEpsilon(const json& config, BertConfig& bert) {
 
 // Refuses what would change the computation in ways that Tern does not know.
 absl::Status RefuseUnknownKinds(const json& config) {
-  const json& type = Get(config, "model_type");
-  if (!type.is_null() && type != "bert") {
-    return Bad("model_type", "\"bert\"", Text(type));
-  }
   const json& positions = Get(config, "position_embedding_type");
   if (!positions.is_null() && positions != "absolute") {
     return Bad("position_embedding_type", "\"absolute\"", Text(positions));
@@ -175,20 +216,22 @@ absl::Status ReadProblemType(const json& config, BertConfig& bert) {
 absl::Status ReadTask(const json& config, BertConfig& bert) {
   absl::StatusOr<std::vector<std::string>> labels = ReadLabels(config);
   if (!labels.ok()) return labels.status();
+  const std::string prefix = KeysOf(bert.family).architecture_prefix;
+  const std::string answerer = prefix + "ForQuestionAnswering";
+  const std::string classifier = prefix + "ForSequenceClassification";
   const json& architectures = Get(config, "architectures");
-  if (architectures == json::array({"BertForQuestionAnswering"})) {
+  if (architectures == json::array({answerer})) {
     bert.task = Task::kQuestionAnswering;
     if (labels->size() == 2) return absl::OkStatus();
     return Bad("id2label", "2 outputs for question answering (start, end)",
                absl::StrCat(labels->size()));
   }
-  if (architectures == json::array({"BertForSequenceClassification"})) {
+  if (architectures == json::array({classifier})) {
     bert.labels = *std::move(labels);
     return ReadProblemType(config, bert);
   }
   return Bad("architectures",
-             "[\"BertForSequenceClassification\"] or "
-             "[\"BertForQuestionAnswering\"]",
+             absl::StrCat("[\"", classifier, "\"] or [\"", answerer, "\"]"),
              Text(architectures));
 }
 
@@ -209,7 +252,8 @@ absl::Status ReadQuantization(const json& config, BertConfig& bert) {
 }
 
 absl::Status Read(const json& config, BertConfig& bert) {
-  absl::Status status = RefuseUnknownKinds(config);
+  absl::Status status = ReadFamily(config, bert);
+  if (status.ok()) status = RefuseUnknownKinds(config);
   if (status.ok()) status = ReadSizes(config, bert);
   if (status.ok()) status = ReadActivation(config, bert);
   if (status.ok()) status = ReadLayerNormEpsilon(config, bert);

@@ -1,4 +1,4 @@
-// What a Hugging Face config.json says about a BERT, checked.
+// What a Hugging Face config.json says about a BERT or DistilBERT, checked.
 //
 // A plain struct; every size is positive and in bounds, so the engine does not
 // check again.
@@ -14,6 +14,12 @@
 
 namespace tern {
 
+// Whose tensors a model has; docs/models.md says which models belong to which.
+enum class Family {
+  kBert,        // model_type "bert": also MiniLM, TinyBERT
+  kDistilBert,  // model_type "distilbert": no token types, another head
+};
+
 enum class Task {
   kSingleLabel,        // BertForSequenceClassification, softmax
   kMultiLabel,         // the same with problem_type multi_label_classification,
@@ -23,20 +29,24 @@ enum class Task {
 };
 
 struct BertConfig {
+  Family family = Family::kBert;
   Task task = Task::kSingleLabel;
   int layers = 0;
   int hidden_size = 0;
   int heads = 0;
   int intermediate_size = 0;
   int vocabulary_size = 0;
-  int max_positions = 0;  // longest sequence, in tokens
-  int type_vocabulary_size = 0;
+  int max_positions = 0;         // longest sequence, in tokens
+  int type_vocabulary_size = 0;  // 0: the family has no token types
   float layer_norm_epsilon = 1e-12f;
   Activation activation = Activation::kGelu;
   bool ternary = false;  // quantization_config.quant_method is "tern"
   std::vector<std::string> labels;  // id2label in order; classifiers only
 
   int head_dim() const { return hidden_size / heads; }
+  // Whether an input may be a pair: a model with one token type could not tell
+  // its texts apart, one without token types goes by [SEP].
+  bool takes_pairs() const { return type_vocabulary_size != 1; }
   // Logits per sequence (classifiers) or per token (question answering: 2).
   int outputs() const;
 };
@@ -44,7 +54,7 @@ struct BertConfig {
 // Reads `<folder>/config.json`.
 // Errors: NOT_FOUND without the file; INVALID_ARGUMENT naming the key, what was
 // expected and what was found: another model_type or architecture, a missing or
-// non-positive size, hidden_size not divisible by heads, relative position
+// non-positive size, a hidden size not divisible by heads, relative position
 // embeddings, an unknown activation, id2label with gaps.
 absl::StatusOr<BertConfig> LoadConfig(const std::string& folder);
 

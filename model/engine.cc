@@ -8,6 +8,7 @@
 #include "kernels/variant.h"
 #include "model/layers.h"
 #include "model/safetensors.h"
+#include "model/tensor_names.h"
 #include "model/weights.h"
 
 namespace tern {
@@ -35,19 +36,14 @@ void ForTiles(const BertConfig& config, int rows, Workspace& workspace,
   });
 }
 
-int64_t CountParameters(const BertConfig& config, bool pooler) {
-  const int64_t hidden = config.hidden_size;
-  const int64_t wide = config.intermediate_size;
-  const int64_t norm = 2 * hidden;
-  const int64_t square = hidden * hidden + hidden;
-  const int64_t embeddings = (config.vocabulary_size + config.max_positions +
-                              config.type_vocabulary_size) *
-                                 hidden +
-                             norm;
-  const int64_t layer = 4 * square + norm + (hidden * wide + wide) +
-                        (wide * hidden + hidden) + norm;
-  const int64_t head = config.outputs() * (hidden + 1);
-  return embeddings + config.layers * layer + (pooler ? square : 0) + head;
+int64_t CountParameters(const BertConfig& config, const Safetensors& file) {
+  int64_t parameters = 0;
+  for (const ExpectedTensor& tensor : ExpectedTensors(config, file)) {
+    int64_t size = 1;
+    for (const int64_t extent : tensor.shape) size *= extent;
+    parameters += size;
+  }
+  return parameters;
 }
 
 // A classifier reads only the first token of each sequence: moves those rows to
@@ -139,8 +135,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Load(
         absl::StrCat((*file)->path(), ": ", weights.status().message()));
   }
   impl->weights = *std::move(weights);
-  impl->parameters =
-      CountParameters(impl->config, impl->weights.head.pooler != nullptr);
+  impl->parameters = CountParameters(impl->config, **file);
   impl->file_bytes = (*file)->file_bytes();
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }

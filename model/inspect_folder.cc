@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "model/json_file.h"
 #include "model/ternary_folder.h"
@@ -75,7 +74,7 @@ absl::StatusOr<ModelBytes> CountBytes(const ModelFolder& model) {
     }
     bytes.all.fp32 += own.fp32;
     bytes.all.stored += own.stored;
-    if (!absl::StartsWith(tensor.name, "bert.encoder.")) continue;
+    if (!InEncoder(tensor.name)) continue;
     bytes.encoder.fp32 += own.fp32;
     bytes.encoder.stored += own.stored;
   }

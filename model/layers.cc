@@ -94,11 +94,15 @@ void Quantize(const LayerContext& context, int rows, const float* x,
   });
 }
 
+// y += x, both [hidden].
+void AddRow(const float* x, int hidden, float* y) {
+  for (int i = 0; i < hidden; ++i) y[i] += x[i];
+}
+
 // Adds row `id` of the word embedding to y [hidden].
 void AddWord(const WordEmbeddings& words, int id, int hidden, float* y) {
   if (!words.floats.empty()) {
-    const float* row = words.floats.data() + static_cast<size_t>(id) * hidden;
-    for (int i = 0; i < hidden; ++i) y[i] += row[i];
+    AddRow(words.floats.data() + static_cast<size_t>(id) * hidden, hidden, y);
     return;
   }
   const uint8_t* codes =
@@ -143,12 +147,13 @@ void Embeddings::Forward(const LayerContext& context, const Batch& batch,
     for (int row = rows.begin + begin; row < rows.begin + end; ++row) {
       if (row == *(start + 1)) ++start;
       float* y = hidden + row * k;
-      // The order of the additions is that of Hugging Face's BertEmbeddings.
+      // The order of the additions is that of Hugging Face's models.
       std::fill_n(y, k, 0.0f);
       AddWord(words, batch.token_ids[row], config.hidden_size, y);
-      const float* type = types.data() + batch.type_ids[row] * k;
-      const float* position = positions.data() + (row - *start) * k;
-      for (size_t i = 0; i < k; ++i) y[i] = (y[i] + type[i]) + position[i];
+      if (!types.empty()) {
+        AddRow(types.data() + batch.type_ids[row] * k, config.hidden_size, y);
+      }
+      AddRow(positions.data() + (row - *start) * k, config.hidden_size, y);
     }
     AddLayerNormArgs args;
     args.rows = end - begin;
@@ -242,7 +247,7 @@ void Head::Forward(const LayerContext& context, RowRange rows,
                Input(count, features, k, tile.quantized), team);
     LayerContext floats = context;
     floats.quantized = false;
-    Activate(floats, Activation::kTanh, count, k, tile.dense, {}, team);
+    Activate(floats, pooler_activation, count, k, tile.dense, {}, team);
     features = tile.dense;
   }
   logits += static_cast<ptrdiff_t>(rows.begin) * outputs;

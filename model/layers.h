@@ -53,7 +53,7 @@ struct WordEmbeddings {
 // hidden = LayerNorm(word[id] + type[type id] + position[i])
 struct Embeddings {
   WordEmbeddings words;
-  std::vector<float> types;      // [type vocabulary, hidden]
+  std::vector<float> types;      // [type vocabulary, hidden], or empty
   std::vector<float> positions;  // [max positions, hidden]
   LayerNorm norm;
 
@@ -90,9 +90,11 @@ void Attend(const LayerContext& context, const Batch& batch,
 
 // The layer that turns hidden states into logits; always in fp32.
 struct Head {
-  std::unique_ptr<Linear> pooler;  // tanh(hidden Wp^T + b) first; may be null
-  std::vector<float> weight;       // [outputs, hidden]
-  std::vector<float> bias;         // [outputs]
+  // activation(hidden Wp^T + b) comes first; may be null.
+  std::unique_ptr<Linear> pooler;
+  Activation pooler_activation = Activation::kTanh;
+  std::vector<float> weight;  // [outputs, hidden]
+  std::vector<float> bias;    // [outputs]
 
   // logits [rows, outputs] of rows whose bytes are in tile.quantized.
   void Forward(const LayerContext& context, RowRange rows, const float* hidden,

@@ -1,5 +1,7 @@
 #include "model/tensor_names.h"
 
+#include <utility>
+
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -9,14 +11,22 @@
 namespace tern {
 namespace {
 
-constexpr absl::string_view kWordEmbeddings =
-    "bert.embeddings.word_embeddings.weight";
-constexpr absl::string_view kPooler = "bert.pooler.dense.weight";
+constexpr absl::string_view kWordEmbeddings = "embeddings.word_embeddings";
+constexpr absl::string_view kBertPooler = "bert.pooler.dense";
+constexpr absl::string_view kDistilBertPooler = "pre_classifier";
+
+// "bert." or "distilbert.", before every name but the head's.
+absl::string_view Prefix(Family family) {
+  return family == Family::kBert ? "bert." : "distilbert.";
+}
 
 class TensorList {
  public:
   void Add(const std::string& name, std::vector<int64_t> shape) {
     list_.push_back({name, std::move(shape), StorageOf(name)});
+  }
+  void AddEmbedding(const std::string& name, int64_t n, int64_t k) {
+    Add(name + ".weight", {n, k});
   }
   void AddLinear(const std::string& name, int64_t n, int64_t k) {
     Add(name + ".weight", {n, k});
@@ -34,47 +44,102 @@ class TensorList {
 
 }  // namespace
 
+EmbeddingNames EmbeddingNamesOf(Family family) {
+  const std::string prefix = absl::StrCat(Prefix(family), "embeddings.");
+  EmbeddingNames names;
+  names.words = absl::StrCat(Prefix(family), kWordEmbeddings);
+  names.positions = prefix + "position_embeddings";
+  if (family == Family::kBert) names.types = prefix + "token_type_embeddings";
+  names.norm = prefix + "LayerNorm";
+  return names;
+}
+
+LayerNames LayerNamesOf(Family family, int layer) {
+  if (family == Family::kDistilBert) {
+    const std::string prefix =
+        absl::StrCat("distilbert.transformer.layer.", layer, ".");
+    return {.query = prefix + "attention.q_lin",
+            .key = prefix + "attention.k_lin",
+            .value = prefix + "attention.v_lin",
+            .attention_output = prefix + "attention.out_lin",
+            .attention_norm = prefix + "sa_layer_norm",
+            .intermediate = prefix + "ffn.lin1",
+            .output = prefix + "ffn.lin2",
+            .output_norm = prefix + "output_layer_norm"};
+  }
+  const std::string prefix = absl::StrCat("bert.encoder.layer.", layer, ".");
+  return {.query = prefix + "attention.self.query",
+          .key = prefix + "attention.self.key",
+          .value = prefix + "attention.self.value",
+          .attention_output = prefix + "attention.output.dense",
+          .attention_norm = prefix + "attention.output.LayerNorm",
+          .intermediate = prefix + "intermediate.dense",
+          .output = prefix + "output.dense",
+          .output_norm = prefix + "output.LayerNorm"};
+}
+
+HeadNames HeadNamesOf(const BertConfig& config) {
+  const bool bert = config.family == Family::kBert;
+  const bool answers = config.task == Task::kQuestionAnswering;
+  return {.pooler = std::string(bert ? kBertPooler : kDistilBertPooler),
+          .logits = answers ? "qa_outputs" : "classifier"};
+}
+
+bool HasPooler(const BertConfig& config, const Safetensors& file) {
+  if (config.task == Task::kQuestionAnswering) return false;
+  return config.family == Family::kDistilBert ||
+         FindTensor(file, absl::StrCat(kBertPooler, ".weight")).ok();
+}
+
 Storage StorageOf(absl::string_view name) {
-  if (name == kWordEmbeddings) return Storage::kTernaryPerRow;
-  if (name == kPooler) return Storage::kTernaryPerMatrix;
-  const bool linear = absl::StartsWith(name, "bert.encoder.") &&
-                      absl::EndsWith(name, ".weight") &&
-                      !absl::EndsWith(name, ".LayerNorm.weight");
-  return linear ? Storage::kTernaryPerMatrix : Storage::kFloat;
+  if (!absl::ConsumeSuffix(&name, ".weight")) return Storage::kFloat;
+  if (name == kBertPooler || name == kDistilBertPooler) {
+    return Storage::kTernaryPerMatrix;
+  }
+  for (const Family family : {Family::kBert, Family::kDistilBert}) {
+    if (name == absl::StrCat(Prefix(family), kWordEmbeddings)) {
+      return Storage::kTernaryPerRow;
+    }
+  }
+  const bool norm =
+      absl::EndsWith(name, "LayerNorm") || absl::EndsWith(name, "_layer_norm");
+  return InEncoder(name) && !norm ? Storage::kTernaryPerMatrix
+                                  : Storage::kFloat;
+}
+
+bool InEncoder(absl::string_view name) {
+  return absl::StartsWith(name, "bert.encoder.") ||
+         absl::StartsWith(name, "distilbert.transformer.");
 }
 
 std::vector<ExpectedTensor> ExpectedTensors(const BertConfig& config,
                                             const Safetensors& file) {
   const int64_t hidden = config.hidden_size;
+  const int64_t wide = config.intermediate_size;
   TensorList list;
-  list.Add(std::string(kWordEmbeddings), {config.vocabulary_size, hidden});
-  list.Add("bert.embeddings.position_embeddings.weight",
-           {config.max_positions, hidden});
-  list.Add("bert.embeddings.token_type_embeddings.weight",
-           {config.type_vocabulary_size, hidden});
-  list.AddLayerNorm("bert.embeddings.LayerNorm", hidden);
+  const EmbeddingNames embeddings = EmbeddingNamesOf(config.family);
+  list.AddEmbedding(embeddings.words, config.vocabulary_size, hidden);
+  list.AddEmbedding(embeddings.positions, config.max_positions, hidden);
+  if (!embeddings.types.empty()) {
+    list.AddEmbedding(embeddings.types, config.type_vocabulary_size, hidden);
+  }
+  list.AddLayerNorm(embeddings.norm, hidden);
 
   for (int i = 0; i < config.layers; ++i) {
-    const std::string layer = absl::StrCat("bert.encoder.layer.", i, ".");
-    list.AddLinear(layer + "attention.self.query", hidden, hidden);
-    list.AddLinear(layer + "attention.self.key", hidden, hidden);
-    list.AddLinear(layer + "attention.self.value", hidden, hidden);
-    list.AddLinear(layer + "attention.output.dense", hidden, hidden);
-    list.AddLayerNorm(layer + "attention.output.LayerNorm", hidden);
-    list.AddLinear(layer + "intermediate.dense", config.intermediate_size,
-                   hidden);
-    list.AddLinear(layer + "output.dense", hidden, config.intermediate_size);
-    list.AddLayerNorm(layer + "output.LayerNorm", hidden);
+    const LayerNames layer = LayerNamesOf(config.family, i);
+    list.AddLinear(layer.query, hidden, hidden);
+    list.AddLinear(layer.key, hidden, hidden);
+    list.AddLinear(layer.value, hidden, hidden);
+    list.AddLinear(layer.attention_output, hidden, hidden);
+    list.AddLayerNorm(layer.attention_norm, hidden);
+    list.AddLinear(layer.intermediate, wide, hidden);
+    list.AddLinear(layer.output, hidden, wide);
+    list.AddLayerNorm(layer.output_norm, hidden);
   }
 
-  if (config.task == Task::kQuestionAnswering) {
-    list.AddLinear("qa_outputs", config.outputs(), hidden);
-  } else {
-    if (FindTensor(file, kPooler).ok()) {
-      list.AddLinear("bert.pooler.dense", hidden, hidden);
-    }
-    list.AddLinear("classifier", config.outputs(), hidden);
-  }
+  const HeadNames head = HeadNamesOf(config);
+  if (HasPooler(config, file)) list.AddLinear(head.pooler, hidden, hidden);
+  list.AddLinear(head.logits, config.outputs(), hidden);
   return list.Take();
 }
 
@@ -86,8 +151,11 @@ absl::StatusOr<std::string> FindTensor(const Safetensors& file,
                                  {"LayerNorm.bias", "LayerNorm.beta"}});
   for (const std::string& spelling : {current, old}) {
     if (file.Has(spelling)) return spelling;
-    const absl::string_view bare = absl::StripPrefix(spelling, "bert.");
-    if (file.Has(bare)) return std::string(bare);
+    for (const Family family : {Family::kBert, Family::kDistilBert}) {
+      const absl::string_view bare =
+          absl::StripPrefix(spelling, Prefix(family));
+      if (file.Has(bare)) return std::string(bare);
+    }
   }
   return absl::NotFoundError(
       absl::StrCat(file.path(), ": tensor '", name, "' is missing"));

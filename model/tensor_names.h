@@ -1,7 +1,7 @@
-// The tensors of a BERT: their names, shapes and how a ternary folder stores
+// The tensors of a model: their names, shapes and how a ternary folder stores
 // them. Loader, exporter and `tern-model` all read this one list.
 //
-// Names are those of Hugging Face's current BERT classes
+// Names are those of Hugging Face's current classes for the model's family
 // ("bert.encoder.layer.0.attention.self.query.weight").
 //
 // Thread-safe: pure functions.
@@ -20,6 +20,30 @@
 
 namespace tern {
 
+// What a family calls its parts. A Linear or LayerNorm has two tensors, the
+// name plus ".weight" and ".bias"; an embedding has one, plus ".weight".
+struct EmbeddingNames {
+  std::string words, positions;
+  std::string types;  // empty: the family has no token types
+  std::string norm;
+};
+struct LayerNames {
+  std::string query, key, value;
+  std::string attention_output, attention_norm;
+  std::string intermediate, output, output_norm;
+};
+struct HeadNames {
+  std::string pooler;  // the first Linear of a classifier's head
+  std::string logits;  // the Linear that makes the logits
+};
+EmbeddingNames EmbeddingNamesOf(Family family);
+LayerNames LayerNamesOf(Family family, int layer);
+HeadNames HeadNamesOf(const BertConfig& config);
+
+// Whether a model of this configuration has a pooler: classifiers have one
+// where `file` does, a DistilBERT always.
+bool HasPooler(const BertConfig& config, const Safetensors& file);
+
 // How a ternary folder stores a tensor.
 enum class Storage {
   kFloat,             // F32
@@ -31,6 +55,9 @@ enum class Storage {
 // word embeddings.
 Storage StorageOf(absl::string_view name);
 
+// Whether a tensor belongs to the layers between embeddings and head.
+bool InEncoder(absl::string_view name);
+
 struct ExpectedTensor {
   std::string name;
   std::vector<int64_t> shape;
@@ -40,8 +67,7 @@ struct ExpectedTensor {
 };
 
 // Every tensor that a model of this configuration has, in the order in which
-// the model uses them. Question answerers have no pooler, classifiers have one
-// where `file` does.
+// the model uses them.
 std::vector<ExpectedTensor> ExpectedTensors(const BertConfig& config,
                                             const Safetensors& file);
 

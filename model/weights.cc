@@ -3,7 +3,6 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "model/tensor_names.h"
 #include "model/ternary_folder.h"
 
@@ -22,10 +21,6 @@ class WeightReader {
         variant_(variant) {}
 
   const absl::Status& status() const { return status_; }
-
-  bool Has(const std::string& name) const {
-    return FindTensor(file_, name).ok();
-  }
 
   std::vector<float> Floats(const std::string& name,
                             std::vector<int64_t> shape) {
@@ -89,52 +84,50 @@ class WeightReader {
 };
 
 Embeddings ReadEmbeddings(WeightReader& reader, const BertConfig& config) {
-  const std::string name = "bert.embeddings.";
+  const EmbeddingNames names = EmbeddingNamesOf(config.family);
   Embeddings embeddings;
-  embeddings.words = reader.Words(name + "word_embeddings.weight");
-  embeddings.positions =
-      reader.Floats(name + "position_embeddings.weight",
-                    {config.max_positions, config.hidden_size});
-  embeddings.types =
-      reader.Floats(name + "token_type_embeddings.weight",
-                    {config.type_vocabulary_size, config.hidden_size});
-  embeddings.norm = reader.Norm(name + "LayerNorm");
+  embeddings.words = reader.Words(names.words + ".weight");
+  embeddings.positions = reader.Floats(
+      names.positions + ".weight", {config.max_positions, config.hidden_size});
+  if (!names.types.empty()) {
+    embeddings.types =
+        reader.Floats(names.types + ".weight",
+                      {config.type_vocabulary_size, config.hidden_size});
+  }
+  embeddings.norm = reader.Norm(names.norm);
   return embeddings;
 }
 
 EncoderLayer ReadLayer(WeightReader& reader, const BertConfig& config,
                        int index) {
-  const std::string name = absl::StrCat("bert.encoder.layer.", index, ".");
+  const LayerNames names = LayerNamesOf(config.family, index);
   const int hidden = config.hidden_size;
   const int wide = config.intermediate_size;
   EncoderLayer layer;
-  layer.query =
-      reader.MakeLinear(name + "attention.self.query", hidden, hidden);
-  layer.key = reader.MakeLinear(name + "attention.self.key", hidden, hidden);
-  layer.value =
-      reader.MakeLinear(name + "attention.self.value", hidden, hidden);
+  layer.query = reader.MakeLinear(names.query, hidden, hidden);
+  layer.key = reader.MakeLinear(names.key, hidden, hidden);
+  layer.value = reader.MakeLinear(names.value, hidden, hidden);
   layer.attention_output =
-      reader.MakeLinear(name + "attention.output.dense", hidden, hidden);
-  layer.attention_norm = reader.Norm(name + "attention.output.LayerNorm");
-  layer.intermediate =
-      reader.MakeLinear(name + "intermediate.dense", wide, hidden);
-  layer.output = reader.MakeLinear(name + "output.dense", hidden, wide);
-  layer.output_norm = reader.Norm(name + "output.LayerNorm");
+      reader.MakeLinear(names.attention_output, hidden, hidden);
+  layer.attention_norm = reader.Norm(names.attention_norm);
+  layer.intermediate = reader.MakeLinear(names.intermediate, wide, hidden);
+  layer.output = reader.MakeLinear(names.output, hidden, wide);
+  layer.output_norm = reader.Norm(names.output_norm);
   return layer;
 }
 
-Head ReadHead(WeightReader& reader, const BertConfig& config) {
-  const bool answers = config.task == Task::kQuestionAnswering;
-  const std::string name = answers ? "qa_outputs" : "classifier";
-  const std::string pooler = "bert.pooler.dense";
+Head ReadHead(WeightReader& reader, const BertConfig& config, bool has_pooler) {
+  const HeadNames names = HeadNamesOf(config);
   Head head;
-  if (!answers && reader.Has(pooler + ".weight")) {
+  if (has_pooler) {
     head.pooler =
-        reader.MakeLinear(pooler, config.hidden_size, config.hidden_size);
+        reader.MakeLinear(names.pooler, config.hidden_size, config.hidden_size);
+    head.pooler_activation =
+        config.family == Family::kBert ? Activation::kTanh : Activation::kRelu;
   }
-  head.weight =
-      reader.Floats(name + ".weight", {config.outputs(), config.hidden_size});
-  head.bias = reader.Floats(name + ".bias", {config.outputs()});
+  head.weight = reader.Floats(names.logits + ".weight",
+                              {config.outputs(), config.hidden_size});
+  head.bias = reader.Floats(names.logits + ".bias", {config.outputs()});
   return head;
 }
 
@@ -150,7 +143,7 @@ absl::StatusOr<BertWeights> LoadWeights(const Safetensors& file,
   for (int i = 0; i < config.layers && reader.status().ok(); ++i) {
     weights.layers.push_back(ReadLayer(reader, config, i));
   }
-  weights.head = ReadHead(reader, config);
+  weights.head = ReadHead(reader, config, HasPooler(config, file));
   if (!reader.status().ok()) return reader.status();
   return weights;
 }

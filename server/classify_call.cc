@@ -40,7 +40,7 @@ absl::StatusOr<Encoding> ClassifyCall::EncodeInput(const ServedModel& model,
     return status;
   }
   if (input.has_text_pair()) {
-    if (config.type_vocabulary_size < 2) {
+    if (!config.takes_pairs()) {
       return absl::InvalidArgumentError(
           absl::StrCat(FieldName(i, "text_pair"), ": expected none, since ",
                        "model '", model.name, "' takes single texts"));

@@ -113,6 +113,58 @@ TEST_F(ConfigTest, ReadsEveryActivation) {
   EXPECT_EQ(Load(R"({"hidden_act":"relu"})")->activation, Activation::kRelu);
 }
 
+// DistilBERT-base, fine-tuned, with `changes` as a JSON merge patch.
+nlohmann::json DistilBert(const std::string& changes) {
+  nlohmann::json config = nlohmann::json::parse(R"({
+    "architectures": ["DistilBertForSequenceClassification"],
+    "model_type": "distilbert", "activation": "relu", "dim": 768,
+    "hidden_dim": 3072, "max_position_embeddings": 512, "n_heads": 12,
+    "n_layers": 6, "sinusoidal_pos_embds": false, "vocab_size": 30522})");
+  config.merge_patch(nlohmann::json::parse(changes));
+  return config;
+}
+
+TEST_F(ConfigTest, ReadsDistilBertByItsOwnKeys) {
+  const BertConfig config = LoadText(DistilBert("{}").dump()).value();
+  EXPECT_EQ(config.family, Family::kDistilBert);
+  EXPECT_EQ(config.task, Task::kSingleLabel);
+  EXPECT_EQ(config.layers, 6);
+  EXPECT_EQ(config.hidden_size, 768);
+  EXPECT_EQ(config.heads, 12);
+  EXPECT_EQ(config.intermediate_size, 3072);
+  EXPECT_EQ(config.max_positions, 512);
+  EXPECT_EQ(config.type_vocabulary_size, 0);
+  EXPECT_TRUE(config.takes_pairs());
+  EXPECT_EQ(config.activation, Activation::kRelu);
+}
+
+TEST_F(ConfigTest, RefusesBadDistilBertNamingItsOwnKeys) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"dim":null})", "'dim': expected an integer"},
+      {R"({"n_heads":7})", "'dim': expected a multiple of n_heads, 7"},
+      {R"({"activation":"swish"})", "'activation': expected gelu"},
+      {R"({"architectures":["BertForSequenceClassification"]})",
+       R"(expected ["DistilBertForSequenceClassification"])"}};
+  for (const auto& [changes, problem] : cases) {
+    const absl::Status status = LoadText(DistilBert(changes).dump()).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(problem));
+  }
+}
+
+TEST_F(ConfigTest, RefusesOtherFamiliesByTheirModelType) {
+  for (const char* type : {"roberta", "albert", "electra", "deberta-v2",
+                           "modernbert", "mobilebert", "mpnet"}) {
+    const absl::Status status =
+        Load(absl::StrCat(R"({"model_type":")", type, R"("})")).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr(absl::StrCat(
+                    R"('model_type': expected "bert" or "distilbert", found ")",
+                    type, R"(")")));
+  }
+}
+
 TEST_F(ConfigTest, KnowsTernaryFolders) {
   EXPECT_TRUE(Load(R"({"quantization_config":
                        {"quant_method":"tern","version":1,"bits":2}})")
@@ -138,7 +190,7 @@ struct BadConfig {
 
 constexpr BadConfig kBadConfigs[] = {
     {R"({"model_type":"roberta"})",
-     R"('model_type': expected "bert", found "roberta")"},
+     R"('model_type': expected "bert" or "distilbert", found "roberta")"},
     {R"({"architectures":["BertForMaskedLM"]})", "'architectures': expected"},
     {R"({"architectures":null})", "'architectures': expected"},
     {R"({"num_hidden_layers":null})",

@@ -170,6 +170,28 @@ TEST_F(TernaryFolderTest, WhatIsTernaryIsSaidByName) {
   }
 }
 
+TEST_F(TernaryFolderTest, TheSamePartsOfADistilBertAreTernary) {
+  EXPECT_EQ(StorageOf("distilbert.embeddings.word_embeddings.weight"),
+            Storage::kTernaryPerRow);
+  EXPECT_EQ(StorageOf("pre_classifier.weight"), Storage::kTernaryPerMatrix);
+  for (const char* linear :
+       {"attention.q_lin", "attention.k_lin", "attention.v_lin",
+        "attention.out_lin", "ffn.lin1", "ffn.lin2"}) {
+    const std::string name =
+        absl::StrCat("distilbert.transformer.layer.3.", linear);
+    EXPECT_EQ(StorageOf(name + ".weight"), Storage::kTernaryPerMatrix) << name;
+    EXPECT_EQ(StorageOf(name + ".bias"), Storage::kFloat) << name;
+  }
+  for (const char* name :
+       {"distilbert.transformer.layer.0.sa_layer_norm.weight",
+        "distilbert.transformer.layer.0.output_layer_norm.weight",
+        "distilbert.embeddings.position_embeddings.weight",
+        "distilbert.embeddings.LayerNorm.weight", "classifier.weight",
+        "qa_outputs.weight", "pre_classifier.bias"}) {
+    EXPECT_EQ(StorageOf(name), Storage::kFloat) << name;
+  }
+}
+
 TEST_F(TernaryFolderTest, TernarizesEveryMatrixByTwn) {
   ASSERT_TRUE(WriteTinyModel(plain_).ok());
   ASSERT_TRUE(TernarizeFolder(plain_, ternary_).ok());
