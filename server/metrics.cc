@@ -179,6 +179,24 @@ absl::string_view TaskName(Task task) {
   return "";
 }
 
+std::string LabelOf(const ClientMetric& metric, absl::string_view name) {
+  for (const auto& label : metric.label) {
+    if (label.name == name) return label.value;
+  }
+  return "";
+}
+
+// Calls `visit` with each metric of a family whose label "model" is `model`.
+template <typename Visit>
+void ForModel(const prometheus::Family<prometheus::Histogram>& histograms,
+              absl::string_view model, Visit visit) {
+  for (const MetricFamily& family : histograms.Collect()) {
+    for (const ClientMetric& metric : family.metric) {
+      if (LabelOf(metric, "model") == model) visit(metric);
+    }
+  }
+}
+
 // Registers a family of metrics.
 template <typename Builder>
 auto& Add(prometheus::Registry& registry, Builder builder,
@@ -297,6 +315,34 @@ void Metrics::SetModel(const ServedModel& model) {
       absl::ToDoubleSeconds(model.load_time));
   impl_->model_file_bytes.Add(labels).Set(
       static_cast<double>(engine.file_bytes()));
+}
+
+ModelTotals Metrics::TotalsOf(absl::string_view model) const {
+  ModelTotals totals;
+  const auto add = [](const prometheus::ClientMetric::Histogram& histogram,
+                      ModelTotals::Times& times) {
+    times.count += static_cast<int64_t>(histogram.sample_count);
+    times.sum += absl::Seconds(histogram.sample_sum);
+  };
+  ForModel(impl_->call_seconds, model, [&](const ClientMetric& metric) {
+    const std::string stage = LabelOf(metric, "stage");
+    if (stage == "total") {
+      const bool answered =
+          LabelOf(metric, "status") == StatusCodeName(absl::StatusCode::kOk);
+      add(metric.histogram, answered ? totals.answered : totals.failed);
+    } else if (stage == "tokenize") {
+      add(metric.histogram, totals.tokenize);
+    } else if (stage == "queue") {
+      add(metric.histogram, totals.queue);
+    } else if (stage == "compute") {
+      add(metric.histogram, totals.compute);
+    }
+  });
+  ForModel(impl_->batch_sequences, model, [&](const ClientMetric& metric) {
+    totals.batches += static_cast<int64_t>(metric.histogram.sample_count);
+    totals.sequences += static_cast<int64_t>(metric.histogram.sample_sum);
+  });
+  return totals;
 }
 
 std::string Metrics::Text() const {

@@ -9,6 +9,7 @@
 #ifndef TERN_SERVER_METRICS_H_
 #define TERN_SERVER_METRICS_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -27,6 +28,18 @@ struct StageTimes {
   absl::Duration queue = absl::ZeroDuration();
   absl::Duration compute = absl::ZeroDuration();
   absl::Duration total = absl::ZeroDuration();
+};
+
+// What has been observed of a model since the start, all versions together.
+struct ModelTotals {
+  struct Times {
+    int64_t count = 0;
+    absl::Duration sum = absl::ZeroDuration();
+  };
+  // Calls, by how they ended, and by the stages that they reached.
+  Times answered, failed, tokenize, queue, compute;
+  int64_t sequences = 0;  // in the batches
+  int64_t batches = 0;
 };
 
 class Metrics {
@@ -49,6 +62,8 @@ class Metrics {
   // A batch that a worker computed in `compute`.
   void ObserveBatch(const Work& work, absl::Duration compute);
   void SetModel(const ServedModel& model);
+
+  ModelTotals TotalsOf(absl::string_view model) const;
 
   // What /metrics answers.
   std::string Text() const;
