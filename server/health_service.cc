@@ -82,6 +82,11 @@ void HealthService::SetServing(bool serving) {
   for (Watcher* watcher : watchers_) watcher->Update();
 }
 
+bool HealthService::serving() {
+  std::lock_guard lock(mutex_);
+  return serving_;
+}
+
 void HealthService::EndWatches() {
   std::lock_guard lock(mutex_);
   watches_ended_ = true;

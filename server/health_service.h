@@ -26,6 +26,7 @@ class HealthService final : public grpc::health::v1::Health::CallbackService {
 
   // Sets all services; tells those that watch.
   void SetServing(bool serving);
+  bool serving();
   // Ends all Watch streams, and each later one after its first message.
   void EndWatches();
 

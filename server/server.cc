@@ -49,14 +49,17 @@ Server::Server(const Options& options)
       scheduler_(SchedulerOptions(options), &clock_),
       metrics_(&scheduler_),
       cores_(EffectiveCores()),
-      inference_service_({.max_inputs = options.max_inputs,
-                          .clock = clock_,
-                          .models = models_,
-                          .scheduler = scheduler_,
-                          .metrics = metrics_}),
+      call_environment_({.max_inputs = options.max_inputs,
+                         .clock = clock_,
+                         .models = models_,
+                         .scheduler = scheduler_,
+                         .metrics = metrics_}),
+      inference_service_(call_environment_),
       model_service_(&models_),
       health_service_({v1::InferenceService::service_full_name(),
-                       v1::ModelService::service_full_name()}) {}
+                       v1::ModelService::service_full_name(),
+                       inference::GRPCInferenceService::service_full_name()}),
+      oip_service_(call_environment_, &health_service_) {}
 
 Server::~Server() { StopServing(options_.drain_timeout); }
 
@@ -97,6 +100,7 @@ absl::Status Server::Listen() {
   builder.RegisterService(&inference_service_);
   builder.RegisterService(&model_service_);
   builder.RegisterService(&health_service_);
+  builder.RegisterService(&oip_service_);
   builder.SetMaxReceiveMessageSize(options_.max_message_bytes);
   // Two servers on one port would share its connections unseen.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -152,6 +156,7 @@ void Server::Drain() {
 void Server::StopServing(absl::Duration timeout) {
   health_service_.SetServing(false);
   health_service_.EndWatches();
+  oip_service_.EndStreams();
   if (grpc_server_ != nullptr) {
     // Returns when all calls have ended; the workers run on meanwhile.
     grpc_server_->Shutdown(absl::ToChronoTime(absl::Now() + timeout));

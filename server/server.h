@@ -18,6 +18,7 @@
 #include "server/metrics.h"
 #include "server/model_registry.h"
 #include "server/model_service.h"
+#include "server/oip_service.h"
 #include "server/options.h"
 #include "server/scheduler.h"
 #include "server/worker.h"
@@ -66,9 +67,11 @@ class Server {
   Metrics metrics_;
   CoreBudget cores_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  const CallEnvironment call_environment_;
   InferenceService inference_service_;
   ModelService model_service_;
   HealthService health_service_;
+  OipService oip_service_;
   std::unique_ptr<grpc::Server> grpc_server_;
   std::string address_;
   std::string metrics_address_;
