@@ -13,6 +13,7 @@ constexpr char kHelp[] = R"(Usage: tern COMMAND [OPTION...] [ARGUMENT...]
 Asks a tern-server. Commands:
   classify  label texts
   answer    find answers to questions in a text
+  bench     measure a server under load
   models    list the served models
   health    say whether the server takes requests
 
@@ -33,6 +34,7 @@ struct Command {
 constexpr Command kCommands[] = {
     {"classify", tern::ClassifyCommand},
     {"answer", tern::AnswerCommand},
+    {"bench", tern::BenchCommand},
     {"models", tern::ModelsCommand},
     {"health", tern::HealthCommand},
 };
