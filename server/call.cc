@@ -8,6 +8,9 @@
 namespace tern {
 namespace {
 
+// Of a tenant's name, which requests and metrics hold.
+constexpr size_t kMaxTenantBytes = 64;
+
 void SetDuration(absl::Duration from, google::protobuf::Duration& to) {
   to.set_seconds(absl::IDivDuration(from, absl::Seconds(1), &from));
   to.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(from)));
@@ -34,12 +37,20 @@ absl::string_view RejectionReason(absl::StatusCode code) {
 
 }  // namespace
 
+void Call::set_tenant(absl::string_view tenant) {
+  request_->tenant = std::string(tenant.substr(0, kMaxTenantBytes));
+}
+
 void Call::Start(const absl::Status& parsed, absl::Time deadline, Done done) {
   done_ = std::move(done);
-  absl::Status status = parsed.ok() ? Encode(*request_) : parsed;
+  absl::Status status = parsed;
+  if (status.ok()) status = environment_.scheduler.CheckRoom(request_->tenant);
+  if (status.ok()) status = Encode(*request_);
   times_.tokenize = environment_.clock.Now() - arrived_at_;
   if (status.ok()) {
     request_->deadline = std::min(request_->deadline, deadline);
+    request_->message_bytes =
+        static_cast<int64_t>(request_message().ByteSizeLong());
     request_->done = [this](const absl::Status& status) { End(status); };
     status = environment_.scheduler.Push(request_);
     if (status.ok()) return;  // `this` is the workers' now

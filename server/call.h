@@ -34,6 +34,8 @@ struct CallEnvironment {
   const ModelRegistry& models;
   Scheduler& scheduler;
   Metrics& metrics;
+  // The metadata key that names a call's tenant; empty: all are one tenant.
+  absl::string_view tenant_key = {};
 };
 
 class Call {
@@ -48,11 +50,15 @@ class Call {
   // Complete when `done` has been told OK.
   virtual google::protobuf::Message& response_message() = 0;
 
+  // Says who calls, before Start(): the value of the metadata tenant_key().
+  absl::string_view tenant_key() const { return environment_.tenant_key; }
+  void set_tenant(absl::string_view tenant);
+
   // Begins the call, whose message could be read as `parsed` says. `done` is
   // called exactly once, on this thread or a worker's, perhaps before this
   // returns, with
   //   `parsed` if it is an error; INVALID_ARGUMENT naming the field; NOT_FOUND
-  //   for a model that is not served; what Scheduler::Push refuses;
+  //   for a model that is not served; what the scheduler refuses;
   //   CANCELLED or DEADLINE_EXCEEDED if it was abandoned; INTERNAL.
   void Start(const absl::Status& parsed, absl::Time deadline, Done done);
 

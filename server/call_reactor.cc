@@ -27,12 +27,22 @@ class Reactor final : public grpc::ServerUnaryReactor {
 
   // Runs on a thread of gRPC; the call may have ended when this returns.
   void Start(const grpc::ByteBuffer& bytes) {
+    SetTenant();
     call_->Start(ParseMessage(bytes, call_->request_message()),
                  DeadlineOf(*context_, clock_),
                  [this](const absl::Status& status) { End(status); });
   }
 
  private:
+  void SetTenant() {
+    const absl::string_view key = call_->tenant_key();
+    if (key.empty()) return;
+    const auto& metadata = context_->client_metadata();
+    const auto tenant = metadata.find({key.data(), key.size()});
+    if (tenant == metadata.end()) return;
+    call_->set_tenant({tenant->second.data(), tenant->second.size()});
+  }
+
   void End(const absl::Status& status) {
     if (status.ok()) {
       *response_bytes_ = SerializeMessage(call_->response_message());

@@ -41,6 +41,8 @@ const prometheus::Histogram::BucketBoundaries kTokenBuckets = {
 const prometheus::Histogram::BucketBoundaries kSequenceBuckets = {
     1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024};
 
+const char* const kOtherTenants = "other";
+
 ClientMetric Sample(
     MetricType type, double value,
     std::vector<std::pair<std::string, std::string>> labels = {}) {
@@ -54,6 +56,42 @@ ClientMetric Sample(
 MetricFamily Single(std::string name, std::string help, MetricType type,
                     double value) {
   return {std::move(name), std::move(help), type, {Sample(type, value)}};
+}
+
+// What the busiest tenants used, and all others together.
+void AddTenants(const TenantCounts& tenants,
+                std::vector<MetricFamily>& families) {
+  const auto counter = MetricType::Counter;
+  MetricFamily requests = {
+      "tern_tenant_requests_total",
+      "Requests by tenant, and whether they were accepted.",
+      counter,
+      {}};
+  MetricFamily tokens = {"tern_tenant_computed_tokens_total",
+                         "Tokens computed by tenant.",
+                         counter,
+                         {}};
+  const auto add = [&](const std::string& name,
+                       const TenantCounts::Entry& entry) {
+    requests.metric.push_back(Sample(counter,
+                                     static_cast<double>(entry.accepted),
+                                     {{"tenant", name}, {"accepted", "true"}}));
+    requests.metric.push_back(
+        Sample(counter, static_cast<double>(entry.refused),
+               {{"tenant", name}, {"accepted", "false"}}));
+    tokens.metric.push_back(Sample(counter,
+                                   static_cast<double>(entry.computed_tokens),
+                                   {{"tenant", name}}));
+  };
+  for (const auto& [name, entry] : tenants.top()) {
+    // Names are the clients' own: none may pass for the sum of the others.
+    add(name.empty() || name == kOtherTenants ? absl::StrCat("'", name, "'")
+                                              : name,
+        entry);
+  }
+  add(kOtherTenants, tenants.others());
+  families.push_back(std::move(requests));
+  families.push_back(std::move(tokens));
 }
 
 // The scheduler's counts, all of one moment.
@@ -75,7 +113,7 @@ class SchedulerCollector : public prometheus::Collectable {
          Sample(counter, counts.failed, {{"outcome", "failed"}}),
          Sample(counter, counts.cancelled, {{"outcome", "cancelled"}}),
          Sample(counter, counts.expired, {{"outcome", "expired"}})}};
-    return {
+    std::vector<MetricFamily> families = {
         Single("tern_requests_accepted_total",
                "Requests taken into the queue; equals those ended plus those "
                "in flight.",
@@ -88,6 +126,8 @@ class SchedulerCollector : public prometheus::Collectable {
                counts.waiting_requests),
         Single("tern_queue_tokens", "Tokens of these sequences.", gauge,
                counts.waiting_tokens),
+        Single("tern_queue_bytes", "Memory of these requests in bytes.", gauge,
+               counts.waiting_bytes),
         Single("tern_computed_tokens_total",
                "Tokens in batches that workers have ended.", counter,
                counts.computed_tokens),
@@ -95,6 +135,8 @@ class SchedulerCollector : public prometheus::Collectable {
                "Tokens among them of requests that nobody awaited any more.",
                counter, counts.unawaited_tokens),
     };
+    AddTenants(scheduler_->tenants(), families);
+    return families;
   }
 
  private:

@@ -11,6 +11,7 @@
 #include "absl/flags/commandlineflag.h"
 #include "absl/flags/flag.h"
 #include "absl/flags/reflection.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -53,6 +54,16 @@ ABSL_FLAG(int, max_waiting_requests, 1024,
 ABSL_FLAG(int64_t, max_waiting_tokens, 1 << 18,
           "Tokens that may wait for a worker, 1 to 1000000000; more are "
           "refused with RESOURCE_EXHAUSTED.");
+ABSL_FLAG(int64_t, max_waiting_bytes, 256 << 20,
+          "Memory, in bytes, of the requests that wait, 1 to 1099511627776; "
+          "more are refused with RESOURCE_EXHAUSTED.");
+ABSL_FLAG(std::string, tenant_key, "",
+          "Metadata key of calls, e.g. x-tenant, whose value tells tenants "
+          "apart; they share the server equally. Calls without it are one "
+          "tenant. Empty: all calls are.");
+ABSL_FLAG(double, tenant_share, 0.5,
+          "With --tenant-key: of the room that other tenants leave in the "
+          "queue, the part that one may fill, 0.01 to 1.");
 ABSL_FLAG(absl::Duration, lame_duck, absl::Milliseconds(500),
           "On SIGTERM, time to keep taking requests while health says "
           "NOT_SERVING, 0s to 1h, so that load balancers notice.");
@@ -90,6 +101,7 @@ absl::string_view TypeName(const absl::CommandLineFlag& flag) {
   if (flag.IsOfType<bool>()) return "true or false";
   if (flag.IsOfType<absl::Duration>()) return "a duration such as 500ms or 2s";
   if (flag.IsOfType<std::string>()) return "a text";
+  if (flag.IsOfType<double>()) return "a number";
   return "an integer";
 }
 
@@ -187,7 +199,10 @@ absl::Status CheckModels(const Options& options) {
   return absl::OkStatus();
 }
 
-std::string ToText(int64_t value) { return absl::StrCat(value); }
+template <typename T>
+std::string ToText(T value) {
+  return absl::StrCat(value);
+}
 std::string ToText(absl::Duration value) { return absl::FormatDuration(value); }
 
 template <typename T>
@@ -207,6 +222,8 @@ absl::Status CheckRanges() {
         CheckRange(FLAGS_max_batch_tokens, 1, 1 << 20),
         CheckRange(FLAGS_max_waiting_requests, 1, 1000000),
         CheckRange<int64_t>(FLAGS_max_waiting_tokens, 1, 1000000000),
+        CheckRange<int64_t>(FLAGS_max_waiting_bytes, 1, int64_t{1} << 40),
+        CheckRange(FLAGS_tenant_share, 0.01, 1.0),
         CheckRange(FLAGS_lame_duck, absl::ZeroDuration(), absl::Hours(1)),
         CheckRange(FLAGS_drain_timeout, absl::ZeroDuration(),
                    absl::Hours(1))}) {
@@ -224,6 +241,19 @@ absl::Status CheckAddress(absl::string_view flag, absl::string_view address) {
     return BadFlag(flag, "host:port", address);
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckTenantKey(absl::string_view key) {
+  // What gRPC takes as a key of text metadata.
+  const bool good = std::all_of(key.begin(), key.end(), [](char c) {
+    return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-' ||
+           c == '_' || c == '.';
+  });
+  if (good && !absl::EndsWith(key, "-bin")) return absl::OkStatus();
+  return BadFlag("tenant-key",
+                 "lower-case letters, digits, '-', '_' and '.', not ending "
+                 "with -bin",
+                 key);
 }
 
 // The value whose name a flag holds.
@@ -305,6 +335,13 @@ absl::StatusOr<Options> ParseOptions(
   options.max_batch_tokens = absl::GetFlag(FLAGS_max_batch_tokens);
   options.max_waiting_requests = absl::GetFlag(FLAGS_max_waiting_requests);
   options.max_waiting_tokens = absl::GetFlag(FLAGS_max_waiting_tokens);
+
+  options.max_waiting_bytes = absl::GetFlag(FLAGS_max_waiting_bytes);
+  options.tenant_key = absl::GetFlag(FLAGS_tenant_key);
+  status.Update(CheckTenantKey(options.tenant_key));
+  if (!options.tenant_key.empty()) {
+    options.tenant_share = absl::GetFlag(FLAGS_tenant_share);
+  }
 
   options.lame_duck = absl::GetFlag(FLAGS_lame_duck);
   options.drain_timeout = absl::GetFlag(FLAGS_drain_timeout);

@@ -32,6 +32,9 @@ struct Options {
   int max_batch_tokens = 0;
   int max_waiting_requests = 0;
   int64_t max_waiting_tokens = 0;
+  int64_t max_waiting_bytes = 0;
+  std::string tenant_key;  // of metadata; empty: clients are not told apart
+  double tenant_share = 1;
 
   absl::Duration lame_duck;
   absl::Duration drain_timeout;

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -26,6 +27,10 @@ struct Request {
   std::shared_ptr<const ServedModel> model;
   std::vector<Encoding> sequences;  // at least one
   absl::Time deadline = absl::InfiniteFuture();
+  // Who asks, where the server tells its clients apart.
+  std::string tenant;
+  // Size of the client's message, which lives as long as the request.
+  int64_t message_bytes = 0;
   // Called exactly once if Scheduler::Push took the request, on whichever
   // thread ended it and with no lock held. The logits are complete if the
   // status is OK, and must not be touched otherwise.
@@ -44,7 +49,33 @@ struct Request {
     int taken = 0;        // sequences handed to workers
     int computed = 0;     // sequences with logits
     bool ended = false;
+    int64_t untaken_tokens = 0;   // in the sequences not handed to workers
+    int64_t computed_tokens = 0;  // in the sequences with logits
+    // Its place among its tenant's requests; fair_queue.h.
+    absl::Time due;
+    int64_t ticket = 0;
   } progress;
+
+  int tokens(int sequence) const {
+    return static_cast<int>(sequences[sequence].ids.size());
+  }
+  bool fully_taken() const {
+    return progress.taken == static_cast<int>(sequences.size());
+  }
+};
+
+// The sequences that a worker computes together, all of one model.
+struct Work {
+  struct Item {
+    std::shared_ptr<Request> request;
+    int sequence = 0;
+  };
+  std::vector<Item> items;
+  int tokens = 0;
+  absl::Time taken_at;
+
+  bool empty() const { return items.empty(); }
+  const ServedModel& model() const { return *items.front().request->model; }
 };
 
 }  // namespace tern

@@ -1,8 +1,6 @@
 #include "server/scheduler.h"
 
 #include <algorithm>
-#include <cmath>
-#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "server/status_mapping.h"
@@ -10,28 +8,10 @@
 namespace tern {
 namespace {
 
-// How long a measured drain rate counts: it halves about every 7 seconds.
-constexpr double kDrainMemorySeconds = 10;
-// Before anything was measured.
+// Where the pace is not known.
 constexpr absl::Duration kFirstRetryDelay = absl::Milliseconds(100);
 constexpr absl::Duration kLeastRetryDelay = absl::Milliseconds(1);
 constexpr absl::Duration kMostRetryDelay = absl::Seconds(10);
-
-int Tokens(const Request& request, int sequence) {
-  return static_cast<int>(request.sequences[sequence].ids.size());
-}
-
-bool FullyTaken(const Request& request) {
-  return request.progress.taken == static_cast<int>(request.sequences.size());
-}
-
-int64_t UntakenTokens(const Request& request) {
-  int64_t tokens = 0;
-  for (size_t s = request.progress.taken; s < request.sequences.size(); ++s) {
-    tokens += Tokens(request, s);
-  }
-  return tokens;
-}
 
 // Why a request need not be computed, or OK.
 absl::Status ReasonToDrop(const Request& request, absl::Time now) {
@@ -45,49 +25,60 @@ absl::Status ReasonToDrop(const Request& request, absl::Time now) {
   return absl::OkStatus();
 }
 
+absl::Status TooLateError() {
+  return absl::DeadlineExceededError(
+      "the deadline would pass before the answer: too much waits before it");
+}
+
 }  // namespace
 
 Scheduler::Scheduler(const Options& options, const Clock* clock)
-    : options_(options), clock_(clock) {}
+    : options_(options),
+      clock_(clock),
+      queue_(options.order),
+      pace_(options.max_batch_tokens),
+      tenants_(options.top_tenants) {}
 
 absl::Status Scheduler::Push(std::shared_ptr<Request> request) {
   const absl::Time now = clock_->Now();
-  const int64_t tokens = UntakenTokens(*request);
   request->logits.resize(request->sequences.size());
   request->queued_at = now;
 
-  const auto full = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return !waiting_.empty() &&
-           (static_cast<int>(waiting_.size()) >=
-                options_.max_waiting_requests ||
-            counts_.waiting_tokens + tokens > options_.max_waiting_tokens);
-  };
   Ended ended;
   absl::Status status;
   {
     std::lock_guard lock(mutex_);
-    if (!closed_ && full()) DropExpired(now, ended);
-    if (const absl::Status reason = ReasonToDrop(*request, now); !reason.ok()) {
-      status = reason;
-    } else if (closed_) {
-      status = absl::UnavailableError("the server is shutting down");
-    } else if (full()) {
-      status = QueueFullError(
-          absl::StrCat("the queue is full: ", waiting_.size(), " of ",
-                       options_.max_waiting_requests, " requests and ",
-                       counts_.waiting_tokens, " of ",
-                       options_.max_waiting_tokens,
-                       " tokens wait, and this request has ", tokens),
-          RetryDelay());
-    } else {
+    status = ReasonToDrop(*request, now);
+    if (status.ok()) {
+      status =
+          MakeRoom(request->tenant, FairQueue::SizeOf(*request), now, ended);
+    }
+    if (status.ok() && now + pace_.TimeOf(queue_.TokensUntil(*request), now) >
+                           request->deadline) {
+      status = TooLateError();
+    }
+    tenants_.AddRequest(request->tenant, status.ok());
+    if (status.ok()) {
       request->progress.queued = true;
-      waiting_.push_back(std::move(request));
-      counts_.waiting_tokens += tokens;
+      queue_.Add(std::move(request));
       ++counts_.accepted;
       ++counts_.in_flight;
     }
   }
   if (status.ok()) work_or_closed_.notify_one();
+  CallDone(ended);
+  return status;
+}
+
+absl::Status Scheduler::CheckRoom(const std::string& tenant) {
+  Ended ended;
+  absl::Status status;
+  {
+    std::lock_guard lock(mutex_);
+    status =
+        MakeRoom(tenant, {.requests = 1, .tokens = 1}, clock_->Now(), ended);
+    if (!status.ok()) tenants_.AddRequest(tenant, false);
+  }
   CallDone(ended);
   return status;
 }
@@ -109,43 +100,29 @@ void Scheduler::Abandon(const std::shared_ptr<Request>& request,
 bool Scheduler::AwaitWork() {
   std::unique_lock lock(mutex_);
   work_or_closed_.wait(lock, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return closed_ || !waiting_.empty();
+    return closed_ || !queue_.empty();
   });
-  return !waiting_.empty();
+  return !queue_.empty();
 }
 
 Work Scheduler::Take() {
+  const absl::Time now = clock_->Now();
   Work work;
-  work.taken_at = clock_->Now();
   Ended ended;
   bool more = false;
   {
     std::lock_guard lock(mutex_);
-    DropExpired(work.taken_at, ended);
-    const ServedModel* model =
-        waiting_.empty() ? nullptr : waiting_.front()->model.get();
-    bool room = true;
-    for (auto next = waiting_.begin(); room && next != waiting_.end();) {
-      const std::shared_ptr<Request> request = *next;
-      if (request->model.get() != model) {
-        ++next;
-        continue;
-      }
-      if (request->progress.taken == 0) request->started_at = work.taken_at;
-      while (room && !FullyTaken(*request)) {
-        const int tokens = Tokens(*request, request->progress.taken);
-        room =
-            work.empty() || work.tokens + tokens <= options_.max_batch_tokens;
-        if (!room) break;
-        work.items.push_back({request, request->progress.taken++});
-        work.tokens += tokens;
-      }
-      if (FullyTaken(*request)) next = waiting_.erase(next);
-    }
-    counts_.waiting_tokens -= work.tokens;
-    more = !waiting_.empty();
+    const absl::Duration next_batch =
+        pace_.BatchTime(queue_.size().tokens, now);
+    DropExpired(now + next_batch, now, ended);
+    work = queue_.Take(options_.max_batch_tokens);
+    more = !queue_.empty();
   }
   if (more) work_or_closed_.notify_one();
+  work.taken_at = now;
+  for (const Work::Item& item : work.items) {
+    if (item.sequence == 0) item.request->started_at = now;
+  }
   CallDone(ended);
   return work;
 }
@@ -158,13 +135,15 @@ void Scheduler::Finish(const Work& work, const absl::Status& status) {
     for (const Work::Item& item : work.items) {
       Request& request = *item.request;
       const absl::Status reason = ReasonToDrop(request, now);
-      const int tokens = Tokens(request, item.sequence);
+      const int tokens = request.tokens(item.sequence);
       counts_.computed_tokens += tokens;
-      if (request.progress.ended || !reason.ok()) {
+      tenants_.AddTokens(request.tenant, tokens);
+      if (request.progress.ended) {
         counts_.unawaited_tokens += tokens;
+        continue;
       }
-      if (request.progress.ended) continue;
       ++request.progress.computed;
+      request.progress.computed_tokens += tokens;
       if (!reason.ok()) {
         End(item.request, reason, now, ended);
       } else if (!status.ok()) {
@@ -174,7 +153,7 @@ void Scheduler::Finish(const Work& work, const absl::Status& status) {
         End(item.request, absl::OkStatus(), now, ended);
       }
     }
-    MeasureDrainRate(work, now);
+    pace_.Observe(work.tokens, work.taken_at, now);
   }
   CallDone(ended);
 }
@@ -199,14 +178,21 @@ void Scheduler::Close() {
 
 bool Scheduler::HasWaiting() const {
   std::lock_guard lock(mutex_);
-  return !waiting_.empty();
+  return !queue_.empty();
 }
 
 Scheduler::Counts Scheduler::counts() const {
   std::lock_guard lock(mutex_);
   Counts counts = counts_;
-  counts.waiting_requests = static_cast<int64_t>(waiting_.size());
+  counts.waiting_requests = queue_.size().requests;
+  counts.waiting_tokens = queue_.size().tokens;
+  counts.waiting_bytes = queue_.size().bytes;
   return counts;
+}
+
+TenantCounts Scheduler::tenants() const {
+  std::lock_guard lock(mutex_);
+  return tenants_;
 }
 
 void Scheduler::CallDone(const Ended& ended) {
@@ -215,7 +201,11 @@ void Scheduler::CallDone(const Ended& ended) {
 
 void Scheduler::End(const std::shared_ptr<Request>& request,
                     absl::Status status, absl::Time now, Ended& ended) {
-  if (!FullyTaken(*request)) Unqueue(*request);
+  if (!request->fully_taken()) {
+    queue_.Remove(*request);
+    // What nobody takes any more needs no taking.
+    request->progress.taken = static_cast<int>(request->sequences.size());
+  }
   request->progress.ended = true;
   request->ended_at = now;
   --counts_.in_flight;
@@ -225,9 +215,11 @@ void Scheduler::End(const std::shared_ptr<Request>& request,
       break;
     case absl::StatusCode::kCancelled:
       ++counts_.cancelled;
+      counts_.unawaited_tokens += request->progress.computed_tokens;
       break;
     case absl::StatusCode::kDeadlineExceeded:
       ++counts_.expired;
+      counts_.unawaited_tokens += request->progress.computed_tokens;
       break;
     default:
       ++counts_.failed;
@@ -235,41 +227,53 @@ void Scheduler::End(const std::shared_ptr<Request>& request,
   ended.emplace_back(request, std::move(status));
 }
 
-void Scheduler::Unqueue(Request& request) {
-  counts_.waiting_tokens -= UntakenTokens(request);
-  request.progress.taken = static_cast<int>(request.sequences.size());
-  std::erase_if(waiting_, [&request](const std::shared_ptr<Request>& other) {
-    return other.get() == &request;
-  });
-}
-
-void Scheduler::DropExpired(absl::Time now, Ended& ended) {
-  std::vector<std::shared_ptr<Request>> expired;
-  std::copy_if(waiting_.begin(), waiting_.end(), std::back_inserter(expired),
-               [now](const std::shared_ptr<Request>& request) {
-                 return !ReasonToDrop(*request, now).ok();
-               });
-  for (const std::shared_ptr<Request>& request : expired) {
-    End(request, ReasonToDrop(*request, now), now, ended);
+void Scheduler::DropExpired(absl::Time then, absl::Time now, Ended& ended) {
+  while (const auto request = queue_.MostUrgent()) {
+    if (request->deadline > then) break;
+    const absl::Status reason = ReasonToDrop(*request, now);
+    End(request, reason.ok() ? TooLateError() : reason, now, ended);
   }
 }
 
-void Scheduler::MeasureDrainRate(const Work& work, absl::Time now) {
-  // Workers overlap: count the time since the last measurement only once.
-  const double seconds =
-      absl::ToDoubleSeconds(now - std::max(work.taken_at, drain_measured_at_));
-  const double kept = std::exp(-seconds / kDrainMemorySeconds);
-  drained_tokens_ = drained_tokens_ * kept + work.tokens;
-  drained_seconds_ = drained_seconds_ * kept + seconds;
-  drain_measured_at_ = now;
+bool Scheduler::HasRoom(const std::string& tenant,
+                        const FairQueue::Size& more) const {
+  if (queue_.empty()) return true;
+  const FairQueue::Size own = queue_.SizeOfTenant(tenant);
+  FairQueue::Size others = queue_.size();
+  others -= own;
+  const double share = own.requests == 0 ? 1 : options_.tenant_share;
+  const auto fits = [&](int64_t FairQueue::Size::*part, int64_t bound) {
+    const int64_t left = bound - others.*part;
+    return own.*part + more.*part <= share * static_cast<double>(left);
+  };
+  return fits(&FairQueue::Size::requests, options_.max_waiting_requests) &&
+         fits(&FairQueue::Size::tokens, options_.max_waiting_tokens) &&
+         fits(&FairQueue::Size::bytes, options_.max_waiting_bytes);
 }
 
-absl::Duration Scheduler::RetryDelay() const {
-  if (drained_tokens_ <= 0 || drained_seconds_ <= 0) return kFirstRetryDelay;
+absl::Status Scheduler::MakeRoom(const std::string& tenant,
+                                 const FairQueue::Size& more, absl::Time now,
+                                 Ended& ended) {
+  if (closed_) return absl::UnavailableError("the server is shutting down");
+  if (!HasRoom(tenant, more)) DropExpired(now, now, ended);
+  if (HasRoom(tenant, more)) return absl::OkStatus();
+  const FairQueue::Size own = queue_.SizeOfTenant(tenant);
+  const FairQueue::Size& all = queue_.size();
+  return QueueFullError(
+      absl::StrCat("the queue is full: ", all.requests, " of ",
+                   options_.max_waiting_requests, " requests, ", all.tokens,
+                   " of ", options_.max_waiting_tokens, " tokens and ",
+                   all.bytes, " of ", options_.max_waiting_bytes,
+                   " bytes wait, of this tenant ", own.requests, " requests, ",
+                   own.tokens, " tokens and ", own.bytes, " bytes"),
+      RetryDelay(now));
+}
+
+absl::Duration Scheduler::RetryDelay(absl::Time now) const {
+  if (!pace_.known(now)) return kFirstRetryDelay;
   // Half of the queue: there is room again, and the workers are not idle yet.
-  const double seconds =
-      counts_.waiting_tokens / 2.0 / (drained_tokens_ / drained_seconds_);
-  return std::clamp(absl::Seconds(seconds), kLeastRetryDelay, kMostRetryDelay);
+  return std::clamp(pace_.TimeOf(queue_.size().tokens / 2, now),
+                    kLeastRetryDelay, kMostRetryDelay);
 }
 
 }  // namespace tern

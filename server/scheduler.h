@@ -4,9 +4,9 @@
 // and no timer: an idle server answers at once, and a busy one fills its
 // batches by itself, since requests gather while the workers compute. What is
 // handed out is a sequence: a request of a thousand texts is spread over as
-// many batches as it needs. A batch has one model, that of the oldest waiting
-// request; younger requests of the same model fill it up, in order. So no
-// request is overtaken by more than one batch of another model's.
+// many batches as it needs. FairQueue is the order in which that happens, and
+// Pace foresees when: what cannot be answered before its deadline is refused or
+// dropped early, so that workers compute what somebody awaits.
 //
 // Every request that Push takes ends in exactly one way, and the scheduler
 // counts them:  accepted = answered + failed + cancelled + expired + in flight.
@@ -18,9 +18,9 @@
 
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -28,30 +28,25 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "server/clock.h"
+#include "server/fair_queue.h"
+#include "server/pace.h"
 #include "server/request.h"
+#include "server/tenant_counts.h"
 
 namespace tern {
-
-// The sequences that a worker computes together, all of one model.
-struct Work {
-  struct Item {
-    std::shared_ptr<Request> request;
-    int sequence = 0;
-  };
-  std::vector<Item> items;
-  int tokens = 0;
-  absl::Time taken_at;
-
-  bool empty() const { return items.empty(); }
-  const ServedModel& model() const { return *items.front().request->model; }
-};
 
 class Scheduler {
  public:
   struct Options {
     int max_batch_tokens = 1024;      // summed over sequences; we never pad
-    int max_waiting_requests = 1024;  // past either of these we shed load
+    int max_waiting_requests = 1024;  // past any of these three we shed load
     int64_t max_waiting_tokens = 1 << 18;
+    int64_t max_waiting_bytes = 256 << 20;
+    // Of the room that the other tenants leave in the queue, the part that a
+    // tenant may fill: below 1 there is always room for one more tenant.
+    double tenant_share = 1;
+    int top_tenants = 0;  // that are counted one by one
+    FairQueue::Options order = {};
   };
 
   // A consistent view at one moment.
@@ -64,8 +59,9 @@ class Scheduler {
     int64_t in_flight = 0;         // accepted and not ended
     int64_t waiting_requests = 0;  // with sequences that no worker has taken
     int64_t waiting_tokens = 0;    // in those sequences
+    int64_t waiting_bytes = 0;     // of memory, in those requests
     int64_t computed_tokens = 0;   // in batches that workers ended
-    int64_t unawaited_tokens = 0;  // thereof for requests that nobody awaited
+    int64_t unawaited_tokens = 0;  // thereof for cancelled and expired requests
   };
 
   // `clock` outlives the scheduler.
@@ -75,9 +71,15 @@ class Scheduler {
   // On error `done` is never called and the caller answers the client.
   // Errors: RESOURCE_EXHAUSTED with the time after which to retry
   // (status_mapping.h) when full; UNAVAILABLE after Close(); DEADLINE_EXCEEDED
-  // for a request whose deadline has passed; CANCELLED for an abandoned one. A
-  // request larger than max_waiting_tokens is taken when nothing waits.
+  // for a request whose deadline has passed, or will have before what is ahead
+  // of it and itself can be computed; CANCELLED for an abandoned one. A request
+  // larger than the queue is taken when nothing waits.
   absl::Status Push(std::shared_ptr<Request> request);
+
+  // What Push will say of any request of the tenant, if that is certain already
+  // (UNAVAILABLE, RESOURCE_EXHAUSTED): a handler asks before it does the work
+  // of making one.
+  absl::Status CheckRoom(const std::string& tenant);
 
   // Says that nobody awaits the answer any more: ends a request that Push took
   // and that has not ended, at once, as expired or cancelled; what it had
@@ -88,8 +90,8 @@ class Scheduler {
   bool AwaitWork();
 
   // Takes the next batch; at least one sequence, at most max_batch_tokens
-  // unless a single one is longer. Ends the requests it finds whose deadline
-  // has passed. Empty where nothing waits.
+  // unless a single one is longer. Ends the requests whose deadline will pass
+  // before the batch is computed. Empty where nothing waits.
   Work Take();
 
   // Hands a batch back. On OK the worker has filled in the logits of all its
@@ -105,6 +107,7 @@ class Scheduler {
 
   bool HasWaiting() const;
   Counts counts() const;
+  TenantCounts tenants() const;
 
  private:
   // A request that has ended but whose `done` has not been called.
@@ -115,14 +118,18 @@ class Scheduler {
   // Ends a request in the way that `status` says.
   void End(const std::shared_ptr<Request>& request, absl::Status status,
            absl::Time now, Ended& ended) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Forgets the sequences that no worker has taken.
-  void Unqueue(Request& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Ends the waiting requests whose deadline has passed.
-  void DropExpired(absl::Time now, Ended& ended)
+  // Ends the waiting requests whose deadline passes until `then`.
+  void DropExpired(absl::Time then, absl::Time now, Ended& ended)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void MeasureDrainRate(const Work& work, absl::Time now)
+  // Whether the queue has room for so much more of a tenant's.
+  bool HasRoom(const std::string& tenant, const FairQueue::Size& more) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Duration RetryDelay() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // HasRoom, or why not; makes room first where it can.
+  absl::Status MakeRoom(const std::string& tenant, const FairQueue::Size& more,
+                        absl::Time now, Ended& ended)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Duration RetryDelay(absl::Time now) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
   const Clock* const clock_;
@@ -131,14 +138,12 @@ class Scheduler {
   // instrumented.
   mutable std::mutex mutex_;
   std::condition_variable work_or_closed_;
-  // Requests with sequences that no worker has taken, oldest first.
-  std::deque<std::shared_ptr<Request>> waiting_ ABSL_GUARDED_BY(mutex_);
-  Counts counts_ ABSL_GUARDED_BY(mutex_);
+  // Requests with sequences that no worker has taken.
+  FairQueue queue_ ABSL_GUARDED_BY(mutex_);
+  Pace pace_ ABSL_GUARDED_BY(mutex_);
+  Counts counts_ ABSL_GUARDED_BY(mutex_);  // but for waiting_*: the queue's
+  TenantCounts tenants_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  // Tokens that workers computed and the time it took, both fading.
-  double drained_tokens_ ABSL_GUARDED_BY(mutex_) = 0;
-  double drained_seconds_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::Time drain_measured_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
 };
 
 }  // namespace tern

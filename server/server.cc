@@ -19,6 +19,9 @@ constexpr absl::Duration kLeastPingInterval = absl::Seconds(10);
 constexpr absl::Duration kPingInterval = absl::Minutes(1);
 constexpr absl::Duration kPingTimeout = absl::Seconds(20);
 
+// Tenants that metrics name; the others are summed up.
+constexpr int kTopTenants = 20;
+
 int Milliseconds(absl::Duration duration) {
   return static_cast<int>(absl::ToInt64Milliseconds(duration));
 }
@@ -32,6 +35,9 @@ Scheduler::Options SchedulerOptions(const Options& options) {
   scheduler.max_batch_tokens = options.max_batch_tokens;
   scheduler.max_waiting_requests = options.max_waiting_requests;
   scheduler.max_waiting_tokens = options.max_waiting_tokens;
+  scheduler.max_waiting_bytes = options.max_waiting_bytes;
+  scheduler.tenant_share = options.tenant_share;
+  scheduler.top_tenants = options.tenant_key.empty() ? 0 : kTopTenants;
   return scheduler;
 }
 
@@ -53,7 +59,8 @@ Server::Server(const Options& options)
                          .clock = clock_,
                          .models = models_,
                          .scheduler = scheduler_,
-                         .metrics = metrics_}),
+                         .metrics = metrics_,
+                         .tenant_key = options_.tenant_key}),
       inference_service_(call_environment_),
       model_service_(&models_),
       health_service_({v1::InferenceService::service_full_name(),

@@ -28,6 +28,7 @@ RunningServer::RunningServer(const std::function<void(Options&)>& change) {
   options.max_batch_tokens = 512;
   options.max_waiting_requests = 1024;
   options.max_waiting_tokens = 1 << 18;
+  options.max_waiting_bytes = 256 << 20;
   options.drain_timeout = absl::Seconds(20);
   change(options);
   auto started = Server::Start(options);

@@ -2,7 +2,6 @@
 
 #include <map>
 #include <memory>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -205,6 +204,131 @@ TEST_F(SchedulerTest, RetryDelayIsTheTimeToDrainHalfTheQueue) {
   EXPECT_EQ(*RetryDelay(status), absl::Seconds(5));
 }
 
+TEST_F(SchedulerTest, ShedsLoadWhenTooManyBytesWait) {
+  Restart({.max_waiting_bytes = 1 << 20});
+  auto large = MakeRequest("large", {10});
+  large->message_bytes = 1 << 19;
+  auto second = MakeRequest("second", {10});
+  second->message_bytes = 1 << 19;
+  ASSERT_EQ(scheduler_->Push(large), absl::OkStatus());
+
+  EXPECT_EQ(scheduler_->Push(second).code(),
+            absl::StatusCode::kResourceExhausted);
+  scheduler_->Abandon(large, Awaited::kCancelled);
+  EXPECT_EQ(scheduler_->counts().waiting_bytes, 0);
+  EXPECT_EQ(scheduler_->Push(MakeRequest("third", {10})), absl::OkStatus());
+}
+
+TEST_F(SchedulerTest, AFloodingTenantLeavesRoomForOthers) {
+  Restart({.max_waiting_requests = 8, .tenant_share = 0.5});
+  const auto push = [this](const std::string& tenant) {
+    auto request = MakeRequest(tenant, {10});
+    request->tenant = tenant;
+    return scheduler_->Push(request).ok();
+  };
+
+  int flooded = 0;
+  while (push("flood")) ++flooded;
+  EXPECT_EQ(flooded, 4);
+  EXPECT_EQ(scheduler_->CheckRoom("flood").code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(scheduler_->CheckRoom("quiet"), absl::OkStatus());
+  EXPECT_TRUE(push("quiet"));
+  EXPECT_TRUE(push("quiet"));
+  EXPECT_FALSE(push("quiet"));
+  EXPECT_TRUE(push("third"));
+}
+
+TEST_F(SchedulerTest, SaysBeforehandThatItIsFullOrClosed) {
+  Restart({.max_waiting_requests = 1});
+  EXPECT_EQ(scheduler_->CheckRoom(""), absl::OkStatus());
+  Push("a", {10});
+  const absl::Status full = scheduler_->CheckRoom("");
+  EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(RetryDelay(full).has_value());
+  scheduler_->Close();
+  EXPECT_EQ(scheduler_->CheckRoom("").code(), absl::StatusCode::kUnavailable);
+}
+
+// Computes full batches of 100 tokens, `time` each.
+class PacedSchedulerTest : public SchedulerTest {
+ protected:
+  void MeasurePace(absl::Duration time) {
+    for (int i = 0; i < 40; ++i) {
+      Push("measured", {100});
+      const Work work = scheduler_->Take();
+      clock_.Advance(time);
+      scheduler_->Finish(work, absl::OkStatus());
+    }
+  }
+
+  absl::Status PushWithin(absl::Duration time,
+                          const std::vector<int>& lengths) {
+    auto request = MakeRequest("urgent", lengths);
+    request->deadline = clock_.Now() + time;
+    return scheduler_->Push(request);
+  }
+};
+
+TEST_F(PacedSchedulerTest, RefusesWhatCannotMakeItsDeadline) {
+  MeasurePace(absl::Seconds(1));
+  // Due after a second, the ageing bound, so before the urgent ones below.
+  Push("waiting", std::vector<int>(5, 100));
+  clock_.Advance(absl::Seconds(1));
+
+  const absl::Status status = PushWithin(absl::Seconds(5.9), {100});
+
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(done_["urgent"], 0);
+  EXPECT_EQ(PushWithin(absl::Seconds(6.1), {100}), absl::OkStatus());
+}
+
+TEST_F(PacedSchedulerTest, TakesEveryDeadlineAheadWhereNothingWasMeasured) {
+  EXPECT_EQ(PushWithin(absl::Nanoseconds(1), {100}), absl::OkStatus());
+}
+
+TEST_F(PacedSchedulerTest, ForgetsAPaceThatIsOld) {
+  MeasurePace(absl::Seconds(1));
+  clock_.Advance(absl::Seconds(11));
+
+  EXPECT_EQ(PushWithin(absl::Milliseconds(1), {100}), absl::OkStatus());
+}
+
+TEST_F(PacedSchedulerTest, OneFrozenBatchHardlyChangesThePace) {
+  MeasurePace(absl::Seconds(0.1));
+  Push("frozen", {100});
+  const Work work = scheduler_->Take();
+  clock_.Advance(absl::Hours(1));
+  scheduler_->Finish(work, absl::OkStatus());
+
+  EXPECT_EQ(PushWithin(absl::Seconds(0.25), {100}), absl::OkStatus());
+}
+
+TEST_F(PacedSchedulerTest, DropsWhatExpiresBeforeItsBatchIsComputed) {
+  MeasurePace(absl::Seconds(1));
+  ASSERT_EQ(PushWithin(absl::Seconds(1.5), {100}), absl::OkStatus());
+  Push("patient", {100});
+  clock_.Advance(absl::Seconds(0.6));
+
+  EXPECT_THAT(Items(scheduler_->Take()), ElementsAre(Pair("patient", 0)));
+  EXPECT_EQ(statuses_["urgent"].code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(scheduler_->counts().expired, 1);
+  EXPECT_EQ(scheduler_->counts().unawaited_tokens, 0);
+}
+
+TEST_F(SchedulerTest, CountsWhatWasComputedOfARequestThatExpired) {
+  auto request = MakeRequest("late", {60, 60});
+  request->deadline = clock_.Now() + absl::Seconds(1);
+  ASSERT_EQ(scheduler_->Push(request), absl::OkStatus());
+  const Work first = scheduler_->Take();
+  scheduler_->Finish(first, absl::OkStatus());
+  EXPECT_EQ(scheduler_->counts().unawaited_tokens, 0);
+  clock_.Advance(absl::Seconds(1));
+
+  EXPECT_TRUE(scheduler_->Take().empty());
+  EXPECT_EQ(scheduler_->counts().unawaited_tokens, 60);
+}
+
 TEST_F(SchedulerTest, DropsExpiredRequestsWhenTaking) {
   auto expired = MakeRequest("expired", {10});
   expired->deadline = clock_.Now() + absl::Seconds(1);
@@ -266,120 +390,6 @@ TEST_F(SchedulerTest, ClosedTakesNothingNewButHandsOutWhatWaits) {
   EXPECT_TRUE(scheduler_->AwaitWork());
   EXPECT_THAT(Items(scheduler_->Take()), ElementsAre(Pair("a", 0)));
   EXPECT_FALSE(scheduler_->AwaitWork());
-}
-
-// Random arrivals, cancels, deadlines, failures, batches in flight and a drain
-// at the end; the accounting must hold after every step.
-TEST_F(SchedulerTest, AccountsForEveryRequestExactlyOnce) {
-  constexpr int kSteps = 200000;
-  constexpr size_t kWorkers = 3;
-  Restart({.max_batch_tokens = 256,
-           .max_waiting_requests = 20,
-           .max_waiting_tokens = 2000});
-  std::mt19937 random(20240131);
-  const auto below = [&random](int n) {
-    return static_cast<int>(random() % n);
-  };
-
-  struct Sent {
-    std::shared_ptr<Request> request;
-    int done = 0;
-  };
-  std::vector<std::shared_ptr<Sent>> alive;
-  std::map<absl::StatusCode, int64_t> ended;
-  int64_t accepted = 0, refused = 0, sent = 0;
-  std::vector<Work> running;
-
-  const auto finish_one = [&] {
-    const int w = below(static_cast<int>(running.size()));
-    const absl::Status status = scheduler_->Abandoned(running[w])
-                                    ? absl::CancelledError("abandoned")
-                                : below(20) == 0 ? absl::InternalError("broken")
-                                                 : absl::OkStatus();
-    scheduler_->Finish(running[w], status);
-    running.erase(running.begin() + w);
-  };
-  const auto check = [&] {
-    const Scheduler::Counts counts = scheduler_->counts();
-    ASSERT_EQ(counts.accepted, accepted);
-    ASSERT_EQ(counts.accepted, counts.answered + counts.failed +
-                                   counts.cancelled + counts.expired +
-                                   counts.in_flight);
-    ASSERT_EQ(counts.answered, ended[absl::StatusCode::kOk]);
-    ASSERT_EQ(counts.failed, ended[absl::StatusCode::kInternal]);
-    ASSERT_EQ(counts.cancelled, ended[absl::StatusCode::kCancelled]);
-    ASSERT_EQ(counts.expired, ended[absl::StatusCode::kDeadlineExceeded]);
-    ASSERT_LE(counts.waiting_requests, 20);
-    ASSERT_GE(counts.waiting_tokens, 0);
-  };
-
-  for (int step = 0; step < kSteps; ++step) {
-    clock_.Advance(absl::Microseconds(below(1000)));
-    const int action = below(10);
-    if (action < 4) {
-      auto entry = std::make_shared<Sent>();
-      std::vector<int> lengths(1 + below(below(10) == 0 ? 30 : 3));
-      for (int& length : lengths) length = 1 + below(300);
-      entry->request = MakeRequest("", lengths, below(2) ? model_a_ : model_b_);
-      entry->request->done = [&ended,
-                              entry = entry.get()](const absl::Status& status) {
-        ++entry->done;
-        ++ended[status.code()];
-      };
-      if (below(3) == 0) {
-        entry->request->deadline =
-            clock_.Now() + absl::Microseconds(below(5000));
-      }
-      ++sent;
-      if (scheduler_->Push(entry->request).ok()) {
-        ++accepted;
-        alive.push_back(std::move(entry));
-      } else {
-        ++refused;
-      }
-    } else if (action == 4 && !alive.empty()) {
-      scheduler_->Abandon(alive[below(static_cast<int>(alive.size()))]->request,
-                          Awaited::kCancelled);
-    } else if (action < 8 && running.size() < kWorkers) {
-      Work work = scheduler_->Take();
-      if (!work.empty()) {
-        ASSERT_TRUE(work.tokens <= 256 || work.items.size() == 1);
-        for (const Work::Item& item : work.items) {
-          ASSERT_EQ(item.request->model.get(), &work.model());
-        }
-        running.push_back(std::move(work));
-      }
-    } else if (!running.empty()) {
-      finish_one();
-    }
-    ASSERT_NO_FATAL_FAILURE(check());
-    std::erase_if(alive, [](const auto& entry) {
-      EXPECT_LE(entry->done, 1);
-      // A copy in a running batch keeps the request, not the entry.
-      return entry->done == 1 && entry->request.use_count() == 1;
-    });
-  }
-
-  scheduler_->Close();
-  while (scheduler_->HasWaiting() || !running.empty()) {
-    if (scheduler_->HasWaiting()) {
-      Work work = scheduler_->Take();
-      if (!work.empty()) running.push_back(std::move(work));
-    }
-    if (!running.empty()) finish_one();
-    ASSERT_NO_FATAL_FAILURE(check());
-  }
-  const Scheduler::Counts counts = scheduler_->counts();
-  EXPECT_EQ(counts.in_flight, 0);
-  EXPECT_EQ(counts.waiting_tokens, 0);
-  EXPECT_EQ(sent, accepted + refused);
-  for (const auto& entry : alive) EXPECT_EQ(entry->done, 1);
-  // The test must have been through all of it.
-  EXPECT_GT(counts.answered, 1000);
-  EXPECT_GT(counts.failed, 1000);
-  EXPECT_GT(counts.cancelled, 1000);
-  EXPECT_GT(counts.expired, 1000);
-  EXPECT_GT(refused, 1000);
 }
 
 }  // namespace
