@@ -116,13 +116,13 @@ Work Scheduler::Take() {
         pace_.BatchTime(queue_.size().tokens, now);
     DropExpired(now + next_batch, now, ended);
     work = queue_.Take(options_.max_batch_tokens);
+    work.taken_at = now;
+    for (const Work::Item& item : work.items) {
+      if (item.sequence == 0) item.request->started_at = now;
+    }
     more = !queue_.empty();
   }
   if (more) work_or_closed_.notify_one();
-  work.taken_at = now;
-  for (const Work::Item& item : work.items) {
-    if (item.sequence == 0) item.request->started_at = now;
-  }
   CallDone(ended);
   return work;
 }
