@@ -10,6 +10,9 @@ find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(spdlog REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core pull)
 
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
+
 # oneDNN without its own config: Debian's wants OpenCL's headers, which a CPU
 # build does not use.
 find_path(ONEDNN_INCLUDE_DIR dnnl.hpp REQUIRED)
