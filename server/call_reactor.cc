@@ -27,22 +27,13 @@ class Reactor final : public grpc::ServerUnaryReactor {
 
   // Runs on a thread of gRPC; the call may have ended when this returns.
   void Start(const grpc::ByteBuffer& bytes) {
-    SetTenant();
+    SetTenant(*context_, *call_);
     call_->Start(ParseMessage(bytes, call_->request_message()),
                  DeadlineOf(*context_, clock_),
                  [this](const absl::Status& status) { End(status); });
   }
 
  private:
-  void SetTenant() {
-    const absl::string_view key = call_->tenant_key();
-    if (key.empty()) return;
-    const auto& metadata = context_->client_metadata();
-    const auto tenant = metadata.find({key.data(), key.size()});
-    if (tenant == metadata.end()) return;
-    call_->set_tenant({tenant->second.data(), tenant->second.size()});
-  }
-
   void End(const absl::Status& status) {
     if (status.ok()) {
       *response_bytes_ = SerializeMessage(call_->response_message());
@@ -78,6 +69,15 @@ grpc::ServerUnaryReactor* StartCall(std::unique_ptr<Call> call,
   auto* reactor = new Reactor(std::move(call), clock, context, response);
   reactor->Start(*request);
   return reactor;
+}
+
+void SetTenant(const grpc::CallbackServerContext& context, Call& call) {
+  const absl::string_view key = call.tenant_key();
+  if (key.empty()) return;
+  const auto& metadata = context.client_metadata();
+  const auto tenant = metadata.find({key.data(), key.size()});
+  if (tenant == metadata.end()) return;
+  call.set_tenant({tenant->second.data(), tenant->second.size()});
 }
 
 absl::Time DeadlineOf(const grpc::CallbackServerContext& context,

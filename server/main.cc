@@ -56,10 +56,14 @@ int main(int argc, char** argv) {
   tern::Log(tern::LogLevel::kInfo, "serving",
             {{"address", (*server)->address()},
              {"metrics", (*server)->metrics_address()},
+             {"http", (*server)->http_address()},
              {"workers", options->workers},
              {"threads", options->threads}});
   // For programs that start us: with port 0 only we know the port.
   std::printf("listening on %s\n", (*server)->address().c_str());
+  if (!(*server)->http_address().empty()) {
+    std::printf("http on %s\n", (*server)->http_address().c_str());
+  }
   if (!(*server)->metrics_address().empty()) {
     std::printf("metrics on %s\n", (*server)->metrics_address().c_str());
   }

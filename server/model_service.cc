@@ -33,11 +33,14 @@ v1::Precision ToProto(Precision precision) {
   return v1::PRECISION_UNSPECIFIED;
 }
 
-void ToProto(const ServedModel& from, v1::Model& to) {
-  const Engine& engine = *from.engine;
+}  // namespace
+
+v1::Model ToProto(const ServedModel& model) {
+  const Engine& engine = *model.engine;
   const BertConfig& config = engine.config();
-  to.set_name(from.name);
-  to.set_version(from.version);
+  v1::Model to;
+  to.set_name(model.name);
+  to.set_version(model.version);
   to.set_task(ToProto(config.task));
   to.set_precision(ToProto(engine.precision()));
   to.mutable_labels()->Add(config.labels.begin(), config.labels.end());
@@ -47,15 +50,14 @@ void ToProto(const ServedModel& from, v1::Model& to) {
   to.set_parameters(engine.parameters());
   to.set_file_bytes(engine.file_bytes());
   to.set_variant(std::string(engine.variant()));
+  return to;
 }
-
-}  // namespace
 
 grpc::ServerUnaryReactor* ModelService::ListModels(
     grpc::CallbackServerContext* context, const v1::ListModelsRequest* request,
     v1::ListModelsResponse* response) {
   for (const auto& model : models_->All()) {
-    ToProto(*model, *response->add_models());
+    *response->add_models() = ToProto(*model);
   }
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(grpc::Status::OK);
@@ -66,7 +68,7 @@ grpc::ServerUnaryReactor* ModelService::GetModel(
     grpc::CallbackServerContext* context, const v1::GetModelRequest* request,
     v1::GetModelResponse* response) {
   const auto model = models_->Find(request->name(), request->version());
-  if (model.ok()) ToProto(**model, *response->mutable_model());
+  if (model.ok()) *response->mutable_model() = ToProto(**model);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(ToGrpcStatus(model.status()));
   return reactor;

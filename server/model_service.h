@@ -10,6 +10,9 @@
 
 namespace tern {
 
+// What tern.v1 says about a model.
+v1::Model ToProto(const ServedModel& model);
+
 class ModelService final : public v1::ModelService::CallbackService {
  public:
   // `models` outlives the service.

@@ -36,6 +36,9 @@ ABSL_FLAG(std::string, listen, "127.0.0.1:8500",
 ABSL_FLAG(std::string, metrics_listen, "127.0.0.1:9464",
           "Host and port of /metrics for Prometheus; port 0 is any free one, "
           "empty switches it off.");
+ABSL_FLAG(std::string, http_listen, "",
+          "Host and port of HTTP/JSON and of the web page; port 0 is any free "
+          "one, empty switches it off.");
 ABSL_FLAG(int, max_message_bytes, 4 << 20,
           "Longest request, in bytes, 1024 to 1073741824.");
 ABSL_FLAG(int, max_inputs, 1024, "Most inputs of a call, 1 to 1000000.");
@@ -323,6 +326,10 @@ absl::StatusOr<Options> ParseOptions(
   status.Update(CheckAddress("listen", options.listen));
   if (!options.metrics_listen.empty()) {
     status.Update(CheckAddress("metrics-listen", options.metrics_listen));
+  }
+  options.http_listen = absl::GetFlag(FLAGS_http_listen);
+  if (!options.http_listen.empty()) {
+    status.Update(CheckAddress("http-listen", options.http_listen));
   }
   options.max_message_bytes = absl::GetFlag(FLAGS_max_message_bytes);
   options.max_inputs = absl::GetFlag(FLAGS_max_inputs);

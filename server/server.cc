@@ -22,6 +22,9 @@ constexpr absl::Duration kPingTimeout = absl::Seconds(20);
 // Tenants that metrics name; the others are summed up.
 constexpr int kTopTenants = 20;
 
+// In which the responses of abandoned HTTP calls are sent.
+constexpr absl::Duration kHttpFlush = absl::Seconds(1);
+
 int Milliseconds(absl::Duration duration) {
   return static_cast<int>(absl::ToInt64Milliseconds(duration));
 }
@@ -66,7 +69,8 @@ Server::Server(const Options& options)
       health_service_({v1::InferenceService::service_full_name(),
                        v1::ModelService::service_full_name(),
                        inference::GRPCInferenceService::service_full_name()}),
-      oip_service_(call_environment_, &health_service_) {}
+      oip_service_(call_environment_, &health_service_),
+      http_gateway_(call_environment_, &health_service_) {}
 
 Server::~Server() { StopServing(options_.drain_timeout); }
 
@@ -125,7 +129,22 @@ absl::Status Server::Listen() {
         "--listen: expected a free address, found '", options_.listen, "'"));
   }
   address_ = WithPort(options_.listen, port);
+  if (absl::Status status = ListenForHttp(); !status.ok()) return status;
   health_service_.SetServing(true);
+  return absl::OkStatus();
+}
+
+absl::Status Server::ListenForHttp() {
+  if (options_.http_listen.empty()) return absl::OkStatus();
+  auto server = HttpServer::Listen(
+      {.address = options_.http_listen,
+       .max_body_bytes = options_.max_message_bytes},
+      [this](const HttpRequest& request, const HttpServer::Respond& respond) {
+        http_gateway_.Handle(request, respond);
+      });
+  if (!server.ok()) return server.status();
+  http_server_ = *std::move(server);
+  http_address_ = WithPort(options_.http_listen, http_server_->port());
   return absl::OkStatus();
 }
 
@@ -164,11 +183,20 @@ void Server::StopServing(absl::Duration timeout) {
   health_service_.SetServing(false);
   health_service_.EndWatches();
   oip_service_.EndStreams();
+  const absl::Time give_up = absl::Now() + timeout;
+  if (http_server_ != nullptr) http_server_->Drain(absl::Now());
   if (grpc_server_ != nullptr) {
     // Returns when all calls have ended; the workers run on meanwhile.
-    grpc_server_->Shutdown(absl::ToChronoTime(absl::Now() + timeout));
+    grpc_server_->Shutdown(absl::ToChronoTime(give_up));
     grpc_server_->Wait();
     grpc_server_.reset();  // joins its threads
+  }
+  if (http_server_ != nullptr) {
+    if (!http_server_->Drain(give_up)) {
+      http_gateway_.AbandonCalls();
+      http_server_->Drain(absl::Now() + kHttpFlush);
+    }
+    http_server_.reset();
   }
   scheduler_.Close();
   workers_.clear();

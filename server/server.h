@@ -14,6 +14,8 @@
 #include "server/clock.h"
 #include "server/core_budget.h"
 #include "server/health_service.h"
+#include "server/http_gateway.h"
+#include "server/http_server.h"
 #include "server/inference_service.h"
 #include "server/metrics.h"
 #include "server/model_registry.h"
@@ -37,8 +39,10 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Host and port that gRPC listens on, and /metrics (empty: nowhere).
+  // Host and port that gRPC listens on; and HTTP, and /metrics (empty:
+  // nowhere).
   const std::string& address() const { return address_; }
+  const std::string& http_address() const { return http_address_; }
   const std::string& metrics_address() const { return metrics_address_; }
 
   // Ends serving: health says NOT_SERVING, requests are taken for the
@@ -56,6 +60,7 @@ class Server {
   explicit Server(const Options& options);
   absl::Status LoadModels();
   absl::Status Listen();
+  absl::Status ListenForHttp();
   void StartWorkers();
   void StopServing(absl::Duration timeout);
 
@@ -72,8 +77,11 @@ class Server {
   ModelService model_service_;
   HealthService health_service_;
   OipService oip_service_;
+  HttpGateway http_gateway_;
   std::unique_ptr<grpc::Server> grpc_server_;
+  std::unique_ptr<HttpServer> http_server_;  // null: off
   std::string address_;
+  std::string http_address_;
   std::string metrics_address_;
 };
 

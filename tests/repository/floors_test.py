@@ -32,6 +32,7 @@ GENERATED = re.compile(r".*\.pb\.h$")
 # A library that only the named files wrap; nothing else may know it.
 WRAPPED = [
     (re.compile(r"prometheus/"), {"server/metrics.cc"}, "prometheus-cpp"),
+    (re.compile(r"microhttpd"), {"server/http_server.cc"}, "libmicrohttpd"),
     (re.compile(r"(oneapi/)?dnnl"), {"kernels/dense_gemm.cc", "train/matrix_product.cc"}, "oneDNN"),
     (re.compile(r"unicode/"), {"tokenizer/", "train/squad_metric.cc"}, "ICU"),
     (re.compile(r"grpc(pp)?/|grpc\+\+/"), {"server/", "client/", "tests/", "bench/"}, "gRPC"),
@@ -149,6 +150,7 @@ SELF_TEST_OFFENCES = {
     "tokenizer/proto.cc": '#include "tern/v1/inference_service.pb.h"\n',
     "client/server.cc": '#include "server/worker.h"\n',
     "model/dense.cc": "#include <dnnl.hpp>\n",
+    "server/http_gateway.cc": "#include <microhttpd.h>\n",
     "server/worker_metrics.cc": '#include "prometheus/counter.h"\n',
     "model/unicode.cc": "#include <unicode/uchar.h>\n",
     "kernels/gemm_avx512_vnni.cc": "#include <vector>\n",

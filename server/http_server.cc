@@ -1,0 +1,257 @@
+#include "server/http_server.h"
+
+#include <microhttpd.h>
+#include <netdb.h>
+#include <unistd.h>
+
+#include <optional>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+
+namespace tern {
+namespace {
+
+// Parsing texts is all that these do.
+constexpr unsigned kThreads = 2;
+constexpr int kTooLarge = 413;
+constexpr int kUnavailable = 503;
+
+struct AddressInfo {
+  explicit AddressInfo(const std::string& address) {
+    const size_t colon = address.rfind(':');
+    std::string host = address.substr(0, colon);
+    if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+      host = host.substr(1, host.size() - 2);  // an IPv6 address
+    }
+    addrinfo hints = {};
+    hints.ai_flags = AI_PASSIVE;
+    hints.ai_socktype = SOCK_STREAM;
+    getaddrinfo(host.c_str(), address.substr(colon + 1).c_str(), &hints,
+                &first);
+  }
+  ~AddressInfo() {
+    if (first != nullptr) freeaddrinfo(first);
+  }
+  AddressInfo(const AddressInfo&) = delete;
+  AddressInfo& operator=(const AddressInfo&) = delete;
+
+  addrinfo* first = nullptr;  // null: no such host
+};
+
+MHD_Result AddHeader(void* headers, MHD_ValueKind, const char* name,
+                     const char* value) {
+  (*static_cast<std::map<std::string, std::string>*>(
+      headers))[absl::AsciiStrToLower(name)] = value == nullptr ? "" : value;
+  return MHD_YES;
+}
+
+MHD_Result Send(MHD_Connection* connection, const HttpResponse& from) {
+  MHD_Response* response = MHD_create_response_from_buffer(
+      from.body.size(), const_cast<char*>(from.body.data()),
+      MHD_RESPMEM_MUST_COPY);
+  if (response == nullptr) return MHD_NO;
+  MHD_add_response_header(response, "Content-Type", from.content_type.c_str());
+  for (const auto& [name, value] : from.headers) {
+    MHD_add_response_header(response, name.c_str(), value.c_str());
+  }
+  const MHD_Result result = MHD_queue_response(
+      connection, static_cast<unsigned>(from.status), response);
+  MHD_destroy_response(response);
+  return result;
+}
+
+HttpResponse ClosingError(int status, absl::string_view message) {
+  return {.status = status,
+          .body = absl::StrCat("{\"error\":\"", message, "\"}"),
+          .headers = {{"Connection", "close"}}};
+}
+
+}  // namespace
+
+// One request and its response; the library's, from the first line of the
+// request until the response is sent.
+struct HttpServer::Exchange {
+  HttpRequest request;
+  bool too_large = false;
+  bool handed_over = false;
+
+  std::mutex mutex;
+  std::optional<HttpResponse> response ABSL_GUARDED_BY(mutex);
+  bool suspended ABSL_GUARDED_BY(mutex) = false;
+};
+
+struct HttpServer::Library {
+  // What the library calls: for the first line of a request, for each piece of
+  // its body, at its end, and once a suspended connection is resumed.
+  static MHD_Result Access(void* server, MHD_Connection* connection,
+                           const char* url, const char* method, const char*,
+                           const char* data, size_t* data_size,
+                           void** exchange);
+  static void Completed(void* server, MHD_Connection*, void** exchange,
+                        MHD_RequestTerminationCode);
+
+  MHD_Result Begin(MHD_Connection* connection, const char* url,
+                   const char* method, void** exchange);
+  static void HandOver(HttpServer& server, Exchange& exchange,
+                       MHD_Connection* connection);
+
+  HttpServer& server;
+  MHD_Daemon* daemon = nullptr;
+};
+
+MHD_Result HttpServer::Library::Access(void* server, MHD_Connection* connection,
+                                       const char* url, const char* method,
+                                       const char*, const char* data,
+                                       size_t* data_size, void** exchange) {
+  HttpServer& self = *static_cast<HttpServer*>(server);
+  if (*exchange == nullptr) {
+    return self.library_->Begin(connection, url, method, exchange);
+  }
+  Exchange& current = *static_cast<Exchange*>(*exchange);
+  if (*data_size > 0) {
+    std::string& body = current.request.body;
+    if (body.size() + *data_size >
+        static_cast<size_t>(self.options_.max_body_bytes)) {
+      current.too_large = true;  // read to its end, but not kept
+      body.clear();
+    }
+    if (!current.too_large) body.append(data, *data_size);
+    *data_size = 0;
+    return MHD_YES;
+  }
+  if (current.too_large) {
+    return Send(
+        connection,
+        ClosingError(kTooLarge, absl::StrCat("expected a body of at most ",
+                                             self.options_.max_body_bytes,
+                                             " bytes, found more")));
+  }
+  if (!current.handed_over) HandOver(self, current, connection);
+  std::lock_guard lock(current.mutex);
+  if (current.response.has_value()) return Send(connection, *current.response);
+  current.suspended = true;
+  MHD_suspend_connection(connection);
+  return MHD_YES;
+}
+
+MHD_Result HttpServer::Library::Begin(MHD_Connection* connection,
+                                      const char* url, const char* method,
+                                      void** exchange) {
+  bool draining = false;
+  {
+    std::lock_guard lock(server.mutex_);
+    ++server.exchanges_;
+    draining = server.draining_;
+  }
+  auto* begun = new Exchange;
+  *exchange = begun;
+  begun->request.method = method;
+  begun->request.path = url;
+  MHD_get_connection_values(connection, MHD_HEADER_KIND, &AddHeader,
+                            &begun->request.headers);
+  if (draining) {
+    return Send(connection,
+                ClosingError(kUnavailable, "the server is shutting down"));
+  }
+  const auto length = begun->request.headers.find("content-length");
+  int64_t bytes = 0;
+  if (length != begun->request.headers.end() &&
+      absl::SimpleAtoi(length->second, &bytes) &&
+      bytes > server.options_.max_body_bytes) {
+    return Send(
+        connection,
+        ClosingError(kTooLarge, absl::StrCat("expected a body of at most ",
+                                             server.options_.max_body_bytes,
+                                             " bytes, found ", bytes)));
+  }
+  return MHD_YES;
+}
+
+void HttpServer::Library::HandOver(HttpServer& server, Exchange& exchange,
+                                   MHD_Connection* connection) {
+  exchange.handed_over = true;
+  server.handler_(std::move(exchange.request),
+                  [&exchange, connection](HttpResponse response) {
+                    std::lock_guard lock(exchange.mutex);
+                    exchange.response = std::move(response);
+                    if (exchange.suspended) MHD_resume_connection(connection);
+                  });
+}
+
+void HttpServer::Library::Completed(void* server, MHD_Connection*,
+                                    void** exchange,
+                                    MHD_RequestTerminationCode) {
+  if (*exchange == nullptr) return;
+  auto* ended = static_cast<Exchange*>(*exchange);
+  {
+    // The responder may still be about to release it.
+    std::lock_guard lock(ended->mutex);
+  }
+  delete ended;
+  *exchange = nullptr;
+  HttpServer& self = *static_cast<HttpServer*>(server);
+  std::lock_guard lock(self.mutex_);
+  if (--self.exchanges_ == 0) self.none_.notify_all();
+}
+
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Listen(
+    const Options& options, Handler handler) {
+  auto server =
+      std::unique_ptr<HttpServer>(new HttpServer(options, std::move(handler)));
+  if (absl::Status status = server->Start(); !status.ok()) return status;
+  return server;
+}
+
+HttpServer::HttpServer(const Options& options, Handler handler)
+    : options_(options), handler_(std::move(handler)) {}
+
+absl::Status HttpServer::Start() {
+  library_ = std::make_unique<Library>(Library{.server = *this});
+  const AddressInfo address(options_.address);
+  if (address.first != nullptr) {
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
+    if (address.first->ai_family == AF_INET6) flags |= MHD_USE_IPv6;
+    library_->daemon = MHD_start_daemon(
+        flags, 0, nullptr, nullptr, &Library::Access, this,
+        MHD_OPTION_SOCK_ADDR, address.first->ai_addr,
+        MHD_OPTION_NOTIFY_COMPLETED, &Library::Completed, this,
+        MHD_OPTION_THREAD_POOL_SIZE, kThreads, MHD_OPTION_CONNECTION_LIMIT,
+        static_cast<unsigned>(options_.max_connections),
+        MHD_OPTION_CONNECTION_TIMEOUT,
+        static_cast<unsigned>(absl::ToInt64Seconds(options_.idle_timeout)),
+        MHD_OPTION_END);
+  }
+  if (library_->daemon == nullptr) {
+    return absl::UnavailableError(
+        absl::StrCat("--http-listen: expected a free address, found '",
+                     options_.address, "'"));
+  }
+  port_ =
+      MHD_get_daemon_info(library_->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
+  return absl::OkStatus();
+}
+
+HttpServer::~HttpServer() {
+  if (library_->daemon == nullptr) return;
+  Drain(absl::Now());
+  MHD_stop_daemon(library_->daemon);
+}
+
+bool HttpServer::Drain(absl::Time give_up) {
+  std::unique_lock lock(mutex_);
+  if (!draining_) {
+    draining_ = true;
+    const MHD_socket listening = MHD_quiesce_daemon(library_->daemon);
+    if (listening != MHD_INVALID_SOCKET) close(listening);
+  }
+  return none_.wait_until(lock, absl::ToChronoTime(give_up),
+                          [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+                            return exchanges_ == 0;
+                          });
+}
+
+}  // namespace tern

@@ -1,0 +1,91 @@
+// HTTP/1.1 requests in, responses out, whenever those are ready.
+//
+// A request's connection is put aside while its handler works, so what waits
+// takes no thread, and the scheduler's bounds are the bounds of this door, too.
+// Only http_server.cc knows the library, libmicrohttpd.
+//
+// Thread-safe.
+
+#ifndef TERN_SERVER_HTTP_SERVER_H_
+#define TERN_SERVER_HTTP_SERVER_H_
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace tern {
+
+struct HttpRequest {
+  std::string method;                          // "GET", "POST", ...
+  std::string path;                            // decoded, without the query
+  std::map<std::string, std::string> headers;  // names in lower case
+  std::string body;
+};
+
+struct HttpResponse {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string body = {};
+  std::vector<std::pair<std::string, std::string>> headers = {};
+};
+
+class HttpServer {
+ public:
+  struct Options {
+    std::string address;  // host:port
+    int64_t max_body_bytes = 4 << 20;
+    int max_connections = 1024;
+    // A connection on which nothing moves for so long is closed.
+    absl::Duration idle_timeout = absl::Seconds(60);
+  };
+  // Called once, on any thread.
+  using Respond = std::function<void(HttpResponse)>;
+  // Called for each request on a thread of the server; should not block.
+  using Handler = std::function<void(HttpRequest, Respond)>;
+
+  // Errors: UNAVAILABLE for an address that it cannot listen on.
+  static absl::StatusOr<std::unique_ptr<HttpServer>> Listen(
+      const Options& options, Handler handler);
+  // All requests must have been responded to.
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  int port() const { return port_; }
+
+  // Takes no more connections; waits until all requests that have begun are
+  // responded to and sent, or until `give_up`. False: some are not.
+  bool Drain(absl::Time give_up);
+
+ private:
+  struct Exchange;
+  struct Library;
+
+  HttpServer(const Options& options, Handler handler);
+  absl::Status Start();
+
+  const Options options_;
+  const Handler handler_;
+  int port_ = 0;
+
+  std::mutex mutex_;
+  std::condition_variable none_;
+  int exchanges_ ABSL_GUARDED_BY(mutex_) = 0;  // begun and not ended
+  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::unique_ptr<Library> library_;  // last: its threads end first
+};
+
+}  // namespace tern
+
+#endif  // TERN_SERVER_HTTP_SERVER_H_
