@@ -28,7 +28,7 @@ namespace tern {
 // The i of "inputs[i]" in a server's message about one input.
 std::optional<size_t> RefusedInput(absl::string_view message);
 
-// Request and Response are those of Classify or Answer.
+// Request and Response are those of Classify, Answer or Embed.
 template <typename Request, typename Response>
 class BulkCalls {
  public:

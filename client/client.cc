@@ -154,6 +154,12 @@ absl::StatusOr<v1::AnswerResponse> Client::Answer(
                      request);
 }
 
+absl::StatusOr<v1::EmbedResponse> Client::Embed(
+    const v1::EmbedRequest& request) const {
+  return impl_->Call(*impl_->inference, &v1::InferenceService::Stub::Embed,
+                     request);
+}
+
 absl::StatusOr<v1::ListModelsResponse> Client::ListModels() const {
   return impl_->Call(*impl_->models, &v1::ModelService::Stub::ListModels,
                      v1::ListModelsRequest());

@@ -8,8 +8,8 @@
 //
 // One Client holds one connection to each address of its target, spreads calls
 // over them in turn, and retries what client/service_config.json says: calls
-// that ended UNAVAILABLE or RESOURCE_EXHAUSTED, after a delay that grows
-// exponentially or that the server named (`grpc-retry-pushback-ms`).
+// that ended UNAVAILABLE, RESOURCE_EXHAUSTED or CANCELLED, after a delay that
+// grows exponentially or that the server named (`grpc-retry-pushback-ms`).
 
 #ifndef TERN_CLIENT_CLIENT_H_
 #define TERN_CLIENT_CLIENT_H_
@@ -65,6 +65,8 @@ class Client {
       const v1::ClassifyRequest& request) const;
   absl::StatusOr<v1::AnswerResponse> Answer(
       const v1::AnswerRequest& request) const;
+  absl::StatusOr<v1::EmbedResponse> Embed(
+      const v1::EmbedRequest& request) const;
   absl::StatusOr<v1::ListModelsResponse> ListModels() const;
   // `version` empty: the newest.
   absl::StatusOr<v1::GetModelResponse> GetModel(

@@ -28,6 +28,7 @@ enum ExitCode {
 };
 int ClassifyCommand(int argc, char** argv);
 int AnswerCommand(int argc, char** argv);
+int EmbedCommand(int argc, char** argv);
 int BenchCommand(int argc, char** argv);
 int ModelsCommand(int argc, char** argv);
 int HealthCommand(int argc, char** argv);

@@ -13,6 +13,7 @@ constexpr char kHelp[] = R"(Usage: tern COMMAND [OPTION...] [ARGUMENT...]
 Asks a tern-server. Commands:
   classify  label texts
   answer    find answers to questions in a text
+  embed     turn texts into vectors
   bench     measure a server under load
   models    list the served models
   health    say whether the server takes requests
@@ -34,6 +35,7 @@ struct Command {
 constexpr Command kCommands[] = {
     {"classify", tern::ClassifyCommand},
     {"answer", tern::AnswerCommand},
+    {"embed", tern::EmbedCommand},
     {"bench", tern::BenchCommand},
     {"models", tern::ModelsCommand},
     {"health", tern::HealthCommand},

@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "model/json_file.h"
+#include "model/sentence_transformer.h"
 
 namespace tern {
 namespace {
@@ -219,6 +220,7 @@ absl::Status ReadTask(const json& config, BertConfig& bert) {
   const std::string prefix = KeysOf(bert.family).architecture_prefix;
   const std::string answerer = prefix + "ForQuestionAnswering";
   const std::string classifier = prefix + "ForSequenceClassification";
+  const std::string embedder = prefix + "Model";
   const json& architectures = Get(config, "architectures");
   if (architectures == json::array({answerer})) {
     bert.task = Task::kQuestionAnswering;
@@ -230,8 +232,13 @@ absl::Status ReadTask(const json& config, BertConfig& bert) {
     bert.labels = *std::move(labels);
     return ReadProblemType(config, bert);
   }
+  if (architectures == json::array({embedder})) {
+    bert.task = Task::kEmbedding;
+    return absl::OkStatus();
+  }
   return Bad("architectures",
-             absl::StrCat("[\"", classifier, "\"] or [\"", answerer, "\"]"),
+             absl::StrCat("[\"", classifier, "\"], [\"", answerer, "\"] or [\"",
+                          embedder, "\"]"),
              Text(architectures));
 }
 
@@ -265,7 +272,9 @@ absl::Status Read(const json& config, BertConfig& bert) {
 }  // namespace
 
 int BertConfig::outputs() const {
-  return task == Task::kQuestionAnswering ? 2 : static_cast<int>(labels.size());
+  if (task == Task::kQuestionAnswering) return 2;
+  if (task == Task::kEmbedding) return hidden_size;
+  return static_cast<int>(labels.size());
 }
 
 absl::StatusOr<BertConfig> LoadConfig(const std::string& folder) {
@@ -275,6 +284,10 @@ absl::StatusOr<BertConfig> LoadConfig(const std::string& folder) {
   BertConfig bert;
   if (absl::Status read = Read(*config, bert); !read.ok()) {
     return absl::Status(read.code(), absl::StrCat(path, ": ", read.message()));
+  }
+  if (bert.task == Task::kEmbedding) {
+    absl::Status read = ReadSentenceTransformer(folder, bert);
+    if (!read.ok()) return read;
   }
   return bert;
 }

@@ -26,7 +26,11 @@ enum class Task {
                        // sigmoid
   kRegression,         // the same with problem_type regression, or one label
   kQuestionAnswering,  // BertForQuestionAnswering
+  kEmbedding,          // BertModel, as sentence-transformers has it
 };
+
+// How an embedding is made of the last hidden states of a sequence's tokens.
+enum class Pooling { kMean, kFirstToken, kMax };
 
 struct BertConfig {
   Family family = Family::kBert;
@@ -42,16 +46,23 @@ struct BertConfig {
   Activation activation = Activation::kGelu;
   bool ternary = false;  // quantization_config.quant_method is "tern"
   std::vector<std::string> labels;  // id2label in order; classifiers only
+  struct Embedding {                // embedding models only
+    Pooling pooling = Pooling::kMean;
+    bool normalize = true;  // unless a request asks otherwise
+    int max_tokens = 0;     // at most max_positions
+  } embedding;
 
   int head_dim() const { return hidden_size / heads; }
   // Whether an input may be a pair: a model with one token type could not tell
   // its texts apart, one without token types goes by [SEP].
   bool takes_pairs() const { return type_vocabulary_size != 1; }
-  // Logits per sequence (classifiers) or per token (question answering: 2).
+  // Logits per sequence (classifiers; embedding models: hidden_size) or per
+  // token (question answering: 2).
   int outputs() const;
 };
 
-// Reads `<folder>/config.json`.
+// Reads `<folder>/config.json` and, for an embedding model, what
+// sentence-transformers adds to it (model/sentence_transformer.h).
 // Errors: NOT_FOUND without the file; INVALID_ARGUMENT naming the key, what was
 // expected and what was found: another model_type or architecture, a missing or
 // non-positive size, a hidden size not divisible by heads, relative position

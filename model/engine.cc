@@ -1,12 +1,14 @@
 #include "model/engine.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "kernels/variant.h"
 #include "model/layers.h"
+#include "model/pooling.h"
 #include "model/safetensors.h"
 #include "model/tensor_names.h"
 #include "model/weights.h"
@@ -46,14 +48,34 @@ int64_t CountParameters(const BertConfig& config, const Safetensors& file) {
   return parameters;
 }
 
-// A classifier reads only the first token of each sequence: moves those rows to
-// the front, in place.
+// Whether only the first token of each sequence is needed after the last
+// layer's attention.
+bool ReadsFirstTokensOnly(const BertConfig& config) {
+  if (config.task == Task::kQuestionAnswering) return false;
+  return config.task != Task::kEmbedding ||
+         config.embedding.pooling == Pooling::kFirstToken;
+}
+
+// Moves the rows of first tokens to the front, in place.
 void KeepFirstTokens(const Batch& batch, int hidden, float* rows) {
   for (int s = 0; s < batch.sequences(); ++s) {
     std::memmove(rows + static_cast<size_t>(s) * hidden,
                  rows + static_cast<size_t>(batch.starts[s]) * hidden,
                  hidden * sizeof(float));
   }
+}
+
+// embeddings [sequences, hidden] of the last layer's rows.
+void PoolSequences(const BertConfig& config, const Batch& batch,
+                   const float* hidden, float* embeddings, ThreadTeam& team) {
+  const bool first_only = ReadsFirstTokensOnly(config);
+  const ptrdiff_t k = config.hidden_size;
+  team.For(batch.sequences(), [&](int s, int) {
+    PoolTokens(config.embedding.pooling,
+               hidden + (first_only ? s : batch.starts[s]) * k,
+               first_only ? 1 : batch.length(s), config.hidden_size,
+               embeddings + s * k);
+  });
 }
 
 }  // namespace
@@ -173,7 +195,7 @@ absl::StatusOr<absl::Span<const float>> Engine::Forward(
   if (abandoned()) return absl::CancelledError("nobody awaits this batch");
   Attend(context, batch, workspace, team);
   int rows_with_logits = batch.tokens();
-  if (config.task != Task::kQuestionAnswering) {
+  if (ReadsFirstTokensOnly(config)) {
     KeepFirstTokens(batch, config.hidden_size, hidden);
     KeepFirstTokens(batch, config.hidden_size, workspace.context());
     rows_with_logits = batch.sequences();
@@ -182,9 +204,14 @@ absl::StatusOr<absl::Span<const float>> Engine::Forward(
            [&](RowRange rows, const TileScratch& tile, ThreadTeam& threads) {
              layers.back().FeedForward(context, rows, workspace.context(),
                                        hidden, tile, threads);
+             if (config.task == Task::kEmbedding) return;
              impl_->weights.head.Forward(context, rows, hidden,
                                          workspace.logits(), tile, threads);
            });
+  if (config.task == Task::kEmbedding) {
+    PoolSequences(config, batch, hidden, workspace.logits(), team);
+    rows_with_logits = batch.sequences();
+  }
   return absl::MakeConstSpan(
       workspace.logits(),
       static_cast<size_t>(rows_with_logits) * config.outputs());

@@ -58,6 +58,7 @@ class Engine {
   // next use:
   //   classifiers         [sequences, outputs]
   //   question answering  [tokens, 2], start and end logit of each token
+  //   embedding models    [sequences, hidden_size], pooled, not normalized
   // Every sequence has 1 to config().max_positions tokens, every id is in the
   // vocabulary, and the batch has at most workspace.max_tokens() tokens.
   // `abandoned` is asked between layers; once it says true, the pass ends with

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "model/half.h"
 #include "model/json_file.h"
+#include "model/sentence_transformer.h"
 #include "model/ternary_folder.h"
 
 namespace tern {
@@ -23,7 +24,7 @@ constexpr const char* kTokenizerFiles[] = {
     "vocab.txt", "tokenizer_config.json", "tokenizer.json",
     "special_tokens_map.json", "added_tokens.json"};
 
-constexpr int64_t kMaxTokenizerFileBytes = int64_t{256} << 20;
+constexpr int64_t kMaxCopiedFileBytes = int64_t{256} << 20;
 
 absl::Span<const uint8_t> AsBytes(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
@@ -34,22 +35,32 @@ absl::Status FileError(const std::error_code& error, absl::string_view what,
   return absl::ErrnoToStatus(error.value(), absl::StrCat(what, " ", path));
 }
 
-absl::Status CopyTokenizerFiles(const std::string& from,
-                                const std::string& to) {
+absl::Status CopyFile(const fs::path& from, const fs::path& to) {
+  absl::StatusOr<std::string> text =
+      ReadSmallFile(from.string(), kMaxCopiedFileBytes);
+  if (!text.ok()) return text.status();
+  std::error_code error;
+  fs::create_directories(to.parent_path(), error);
+  if (error) return FileError(error, "create", to.parent_path().string());
+  return WriteFileAtomically(to.string(), {AsBytes(*text)});
+}
+
+// Copies what belongs to the model besides config.json and its tensors.
+absl::Status CopyOtherFiles(const std::string& from, const std::string& to) {
+  std::vector<std::string> files = SentenceTransformerFiles(from);
   for (const char* file : kTokenizerFiles) {
     const fs::path source = fs::path(from) / file;
     std::error_code error;
-    if (!fs::exists(source, error)) {
-      if (std::strcmp(file, "vocab.txt") != 0) continue;
+    if (fs::exists(source, error)) {
+      files.push_back(file);
+    } else if (std::strcmp(file, "vocab.txt") == 0) {
       return absl::NotFoundError(
           absl::StrCat(source.string(), ": the model has no vocabulary"));
     }
-    absl::StatusOr<std::string> text =
-        ReadSmallFile(source.string(), kMaxTokenizerFileBytes);
-    if (!text.ok()) return text.status();
-    absl::Status written =
-        WriteFileAtomically((fs::path(to) / file).string(), {AsBytes(*text)});
-    if (!written.ok()) return written;
+  }
+  for (const std::string& file : files) {
+    absl::Status copied = CopyFile(fs::path(from) / file, fs::path(to) / file);
+    if (!copied.ok()) return copied;
   }
   return absl::OkStatus();
 }
@@ -129,7 +140,7 @@ void FolderWriter::AddTernary(const std::string& name, int64_t n, int64_t k,
 absl::Status FolderWriter::WriteFiles(const std::string& folder,
                                       const std::string& from,
                                       const nlohmann::json& config) const {
-  absl::Status status = CopyTokenizerFiles(from, folder);
+  absl::Status status = CopyOtherFiles(from, folder);
   if (!status.ok()) return status;
   status = WriteSafetensors(absl::StrCat(folder, "/model.safetensors"),
                             tensors_, {{"format", "pt"}});

@@ -1,4 +1,5 @@
-// Writes a model folder: config, tensors, and the tokenizer's files.
+// Writes a model folder: config, tensors, and the tokenizer's and
+// sentence-transformers' files.
 //
 // One thread.
 
@@ -34,9 +35,10 @@ class FolderWriter {
   void AddTernary(const std::string& name, int64_t n, int64_t k,
                   absl::Span<const int8_t> t, absl::Span<const float> scales);
 
-  // Writes the folder `to`: what was added, the tokenizer's files of the folder
-  // `from`, and its config.json with this dtype and quantization_config (null
-  // for none). The folder appears whole or not at all.
+  // Writes the folder `to`: what was added, the tokenizer's and
+  // sentence-transformers' files of the folder `from`, and its config.json with
+  // this dtype and quantization_config (null for none). The folder appears
+  // whole or not at all.
   // Errors: ALREADY_EXISTS where `to` is there and not an empty folder;
   // NOT_FOUND where `from` has no vocab.txt; what errno says.
   absl::Status Write(const std::string& to, const std::string& from,

@@ -65,10 +65,10 @@ class JsonCheck : public nlohmann::json_sax<nlohmann::json> {
   std::string problem_;
 };
 
-}  // namespace
-
-absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view text,
-                                               absl::string_view what) {
+// Parses one value of the given type, "object" or "array".
+absl::StatusOr<nlohmann::json> Parse(absl::string_view text,
+                                     absl::string_view what,
+                                     absl::string_view type) {
   JsonCheck check;
   if (!nlohmann::json::sax_parse(text.begin(), text.end(), &check)) {
     return absl::InvalidArgumentError(
@@ -77,11 +77,18 @@ absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view text,
   nlohmann::json json = nlohmann::json::parse(text.begin(), text.end(),
                                               /*cb=*/nullptr,
                                               /*allow_exceptions=*/false);
-  if (!json.is_object()) {
+  if (type != json.type_name()) {
     return absl::InvalidArgumentError(absl::StrCat(
-        what, ": expected a JSON object, found ", json.type_name()));
+        what, ": expected a JSON ", type, ", found ", json.type_name()));
   }
   return json;
+}
+
+}  // namespace
+
+absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view text,
+                                               absl::string_view what) {
+  return Parse(text, what, "object");
 }
 
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path,
@@ -119,6 +126,12 @@ absl::StatusOr<nlohmann::json> ReadJsonObjectFile(const std::string& path) {
   absl::StatusOr<std::string> text = ReadSmallFile(path, kMaxConfigBytes);
   if (!text.ok()) return text.status();
   return ParseJsonObject(*text, path);
+}
+
+absl::StatusOr<nlohmann::json> ReadJsonArrayFile(const std::string& path) {
+  absl::StatusOr<std::string> text = ReadSmallFile(path, kMaxConfigBytes);
+  if (!text.ok()) return text.status();
+  return Parse(*text, path, "array");
 }
 
 }  // namespace tern

@@ -28,6 +28,8 @@ absl::StatusOr<std::string> ReadSmallFile(const std::string& path,
 
 // Both together, for configuration files (at most 16 MiB).
 absl::StatusOr<nlohmann::json> ReadJsonObjectFile(const std::string& path);
+// The same for a file with one JSON array.
+absl::StatusOr<nlohmann::json> ReadJsonArrayFile(const std::string& path);
 
 }  // namespace tern
 

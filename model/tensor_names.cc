@@ -79,14 +79,22 @@ LayerNames LayerNamesOf(Family family, int layer) {
 }
 
 HeadNames HeadNamesOf(const BertConfig& config) {
-  const bool bert = config.family == Family::kBert;
-  const bool answers = config.task == Task::kQuestionAnswering;
-  return {.pooler = std::string(bert ? kBertPooler : kDistilBertPooler),
-          .logits = answers ? "qa_outputs" : "classifier"};
+  HeadNames names;
+  names.pooler = std::string(
+      config.family == Family::kBert ? kBertPooler : kDistilBertPooler);
+  if (config.task == Task::kQuestionAnswering) {
+    names.logits = "qa_outputs";
+  } else if (config.task != Task::kEmbedding) {
+    names.logits = "classifier";
+  }
+  return names;
 }
 
 bool HasPooler(const BertConfig& config, const Safetensors& file) {
-  if (config.task == Task::kQuestionAnswering) return false;
+  if (config.task == Task::kQuestionAnswering ||
+      config.task == Task::kEmbedding) {
+    return false;
+  }
   return config.family == Family::kDistilBert ||
          FindTensor(file, absl::StrCat(kBertPooler, ".weight")).ok();
 }
@@ -139,7 +147,9 @@ std::vector<ExpectedTensor> ExpectedTensors(const BertConfig& config,
 
   const HeadNames head = HeadNamesOf(config);
   if (HasPooler(config, file)) list.AddLinear(head.pooler, hidden, hidden);
-  list.AddLinear(head.logits, config.outputs(), hidden);
+  if (!head.logits.empty()) {
+    list.AddLinear(head.logits, config.outputs(), hidden);
+  }
   return list.Take();
 }
 

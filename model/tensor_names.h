@@ -34,14 +34,14 @@ struct LayerNames {
 };
 struct HeadNames {
   std::string pooler;  // the first Linear of a classifier's head
-  std::string logits;  // the Linear that makes the logits
+  std::string logits;  // the Linear that makes the logits; empty without one
 };
 EmbeddingNames EmbeddingNamesOf(Family family);
 LayerNames LayerNamesOf(Family family, int layer);
 HeadNames HeadNamesOf(const BertConfig& config);
 
 // Whether a model of this configuration has a pooler: classifiers have one
-// where `file` does, a DistilBERT always.
+// where `file` does, those of DistilBERT always.
 bool HasPooler(const BertConfig& config, const Safetensors& file);
 
 // How a ternary folder stores a tensor.

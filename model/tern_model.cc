@@ -34,8 +34,9 @@ constexpr int kExitUsage = 2;
 constexpr char kHelp[] =
     R"(tern-model: looks into model folders, checks them, and makes new ones.
 
-A model folder is a Hugging Face folder: config.json, model.safetensors (BERT
-for sequence classification or question answering), vocab.txt.
+A model folder is a Hugging Face folder: config.json, model.safetensors (BERT or
+DistilBERT for sequence classification, question answering or embeddings),
+vocab.txt.
 
   tern-model inspect FOLDER [--json]
       Lists the tensors (name, dtype, shape, bytes; share of zeros of ternary

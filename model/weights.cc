@@ -125,6 +125,7 @@ Head ReadHead(WeightReader& reader, const BertConfig& config, bool has_pooler) {
     head.pooler_activation =
         config.family == Family::kBert ? Activation::kTanh : Activation::kRelu;
   }
+  if (names.logits.empty()) return head;
   head.weight = reader.Floats(names.logits + ".weight",
                               {config.outputs(), config.hidden_size});
   head.bias = reader.Floats(names.logits + ".bias", {config.outputs()});

@@ -1,4 +1,4 @@
-// One call of Classify or Answer, whichever protocol brought it.
+// One call of Classify, Answer or Embed, whichever protocol brought it.
 //
 // Start() checks the request, encodes its texts and queues it, on the thread
 // that received it, and returns; a worker's `done` turns the logits into the

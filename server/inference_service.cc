@@ -5,6 +5,7 @@
 #include "server/answer_call.h"
 #include "server/call_reactor.h"
 #include "server/classify_call.h"
+#include "server/embed_call.h"
 
 namespace tern {
 
@@ -19,6 +20,13 @@ grpc::ServerUnaryReactor* InferenceService::Answer(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
     grpc::ByteBuffer* response) {
   return StartCall(std::make_unique<AnswerCall>(environment_),
+                   environment_.clock, context, request, response);
+}
+
+grpc::ServerUnaryReactor* InferenceService::Embed(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return StartCall(std::make_unique<EmbedCall>(environment_),
                    environment_.clock, context, request, response);
 }
 

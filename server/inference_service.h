@@ -1,4 +1,4 @@
-// Classify and Answer: the handlers of tern.v1.InferenceService.
+// Classify, Answer and Embed: the handlers of tern.v1.InferenceService.
 //
 // A handler starts a Call, on one of gRPC's threads, and sends its reply when
 // a worker has ended it. The rest of the request's way is in call.h.
@@ -17,7 +17,8 @@ namespace tern {
 using InferenceServiceBase =
     v1::InferenceService::WithRawCallbackMethod_Classify<
         v1::InferenceService::WithRawCallbackMethod_Answer<
-            v1::InferenceService::Service>>;
+            v1::InferenceService::WithRawCallbackMethod_Embed<
+                v1::InferenceService::Service>>>;
 
 class InferenceService final : public InferenceServiceBase {
  public:
@@ -30,6 +31,9 @@ class InferenceService final : public InferenceServiceBase {
   grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
                                    const grpc::ByteBuffer* request,
                                    grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* Embed(grpc::CallbackServerContext* context,
+                                  const grpc::ByteBuffer* request,
+                                  grpc::ByteBuffer* response) override;
 
  private:
   const CallEnvironment environment_;

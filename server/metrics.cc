@@ -217,6 +217,8 @@ absl::string_view TaskName(Task task) {
       return "regression";
     case Task::kQuestionAnswering:
       return "question_answering";
+    case Task::kEmbedding:
+      return "embedding";
   }
   return "";
 }

@@ -12,13 +12,26 @@
 namespace tern {
 namespace {
 
+ModelUse UseOf(Task task) {
+  if (task == Task::kQuestionAnswering) return ModelUse::kAnswer;
+  if (task == Task::kEmbedding) return ModelUse::kEmbed;
+  return ModelUse::kClassify;
+}
+
 bool UsedFor(const ServedModel& model, ModelUse use) {
-  const bool answers = model.engine->config().task == Task::kQuestionAnswering;
-  return answers == (use == ModelUse::kAnswer);
+  return UseOf(model.engine->config().task) == use;
 }
 
 absl::string_view UseName(ModelUse use) {
-  return use == ModelUse::kAnswer ? "question answering" : "classification";
+  switch (use) {
+    case ModelUse::kClassify:
+      return "classification";
+    case ModelUse::kAnswer:
+      return "question answering";
+    case ModelUse::kEmbed:
+      return "embedding";
+  }
+  return "";
 }
 
 }  // namespace

@@ -48,7 +48,7 @@ absl::StatusOr<std::shared_ptr<const ServedModel>> LoadServedModel(
     const ModelSource& source, bool verify_checksums);
 
 // What a request needs of a model.
-enum class ModelUse { kClassify, kAnswer };
+enum class ModelUse { kClassify, kAnswer, kEmbed };
 
 class ModelRegistry {
  public:
@@ -61,7 +61,7 @@ class ModelRegistry {
       absl::string_view name, absl::string_view version) const;
 
   // The same for a request: an empty name means the one model of that use.
-  // Errors: as above; INVALID_ARGUMENT for a model of the other use, or for an
+  // Errors: as above; INVALID_ARGUMENT for a model of another use, or for an
   // empty name where several models would do.
   absl::StatusOr<std::shared_ptr<const ServedModel>> FindFor(
       ModelUse use, absl::string_view name, absl::string_view version) const;

@@ -17,6 +17,8 @@ v1::Task ToProto(Task task) {
       return v1::TASK_REGRESSION;
     case Task::kQuestionAnswering:
       return v1::TASK_QUESTION_ANSWERING;
+    case Task::kEmbedding:
+      return v1::TASK_EMBEDDING;
   }
   return v1::TASK_UNSPECIFIED;
 }
@@ -44,7 +46,9 @@ v1::Model ToProto(const ServedModel& model) {
   to.set_task(ToProto(config.task));
   to.set_precision(ToProto(engine.precision()));
   to.mutable_labels()->Add(config.labels.begin(), config.labels.end());
-  to.set_max_tokens(config.max_positions);
+  to.set_max_tokens(config.task == Task::kEmbedding
+                        ? config.embedding.max_tokens
+                        : config.max_positions);
   to.set_layers(config.layers);
   to.set_hidden_size(config.hidden_size);
   to.set_parameters(engine.parameters());

@@ -66,6 +66,11 @@ absl::Status OipCall::Encode(Request& request) {
   if (!model.ok()) return model.status();
   request.model = *std::move(model);
   const BertConfig& config = request.model->engine->config();
+  if (config.task == Task::kEmbedding) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("model '", request_.model_name(),
+                     "' makes embeddings: use tern.v1's Embed"));
+  }
 
   const OipSignature tokens = TokenSignature(config);
   const bool has_tokens =

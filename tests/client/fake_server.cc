@@ -166,6 +166,27 @@ grpc::Status FakeServer::Answer(grpc::ServerContext* context,
   return grpc::Status::OK;
 }
 
+grpc::Status FakeServer::Embed(grpc::ServerContext* context,
+                               const v1::EmbedRequest* request,
+                               v1::EmbedResponse* response) {
+  if (grpc::Status status = Begin(context); !status.ok()) return status;
+  if (grpc::Status status = CheckModel(request->model()); !status.ok()) {
+    return status;
+  }
+  response->set_model("fake");
+  response->set_version("1");
+  const bool raw = request->has_normalize() && !request->normalize();
+  for (const v1::EmbedInput& input : request->inputs()) {
+    const auto bytes = static_cast<int32_t>(input.text().size());
+    v1::EmbedResult& result = *response->add_results();
+    result.add_vector(static_cast<float>(bytes));
+    result.add_vector(raw ? 1.0f / 6 : 1.0f / 3);
+    result.add_vector(raw ? -0.5f : -1.0f);
+    result.set_token_count(bytes);
+  }
+  return grpc::Status::OK;
+}
+
 grpc::Status FakeServer::ListModels(grpc::ServerContext*,
                                     const v1::ListModelsRequest*,
                                     v1::ListModelsResponse* response) {

@@ -29,7 +29,8 @@ struct Failure {
 
 // Serves on a free port of 127.0.0.1, one model "fake" that does everything:
 // a text's label is "long" with its bytes / 100 as score, or "short"; a
-// question's answer is the first word of its context.
+// question's answer is the first word of its context; a text's vector is its
+// bytes, 1/3 and -1, the latter two halved unless normalized.
 //
 // Thread-safe.
 class FakeServer final : public v1::InferenceService::Service,
@@ -58,6 +59,9 @@ class FakeServer final : public v1::InferenceService::Service,
   grpc::Status Answer(grpc::ServerContext* context,
                       const v1::AnswerRequest* request,
                       v1::AnswerResponse* response) override;
+  grpc::Status Embed(grpc::ServerContext* context,
+                     const v1::EmbedRequest* request,
+                     v1::EmbedResponse* response) override;
   grpc::Status ListModels(grpc::ServerContext* context,
                           const v1::ListModelsRequest* request,
                           v1::ListModelsResponse* response) override;

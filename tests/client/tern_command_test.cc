@@ -78,6 +78,17 @@ TEST_F(TernCommandTest, PrintsAJsonObjectALine) {
             "\n");
 }
 
+TEST_F(TernCommandTest, PrintsAVectorALine) {
+  const CommandResult result = Tern({"embed"}, "one\nthree\n");
+
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out, "[3,0.33333334,-1]\n[5,0.33333334,-1]\n");
+  EXPECT_EQ(Tern({"embed", "--raw", "x"}).out, "[1,0.16666667,-0.5]\n");
+  EXPECT_EQ(Tern({"embed", "--json", "x"}).out,
+            R"({"vector":[1,0.333333343,-1],"tokenCount":1,"truncated":false})"
+            "\n");
+}
+
 TEST_F(TernCommandTest, AnswersAThousandLinesInOrderSeveralCallsAtATime) {
   server_.DelayBy(absl::Milliseconds(10));
   std::string input, expected;
@@ -225,7 +236,8 @@ TEST_F(TernCommandTest, TakesATextThatLooksLikeAnOption) {
 
 TEST_F(TernCommandTest, ExplainsItself) {
   EXPECT_THAT(Tern({"--help"}).out, StartsWith("Usage: tern COMMAND"));
-  for (const char* command : {"classify", "answer", "models", "health"}) {
+  for (const char* command :
+       {"classify", "answer", "embed", "models", "health"}) {
     const CommandResult result = Tern({command, "--help"});
     EXPECT_EQ(result.exit_code, 0);
     EXPECT_THAT(result.out, StartsWith(absl::StrCat("Usage: tern ", command)));

@@ -101,7 +101,8 @@ std::vector<std::string> FoldersOfEveryHead(const std::string& precision) {
   answerer.task = TinyTask::kQuestionAnswering;
   std::vector<std::string> folders = {Folder({}, precision),
                                       Folder(answerer, precision)};
-  for (const char* golden : {"distilbert"}) {
+  for (const char* golden : {"distilbert", "embedding-mean", "embedding-max",
+                             "embedding-cls-distilbert"}) {
     folders.push_back(InPrecision(GoldenFolder(golden), precision));
   }
   return folders;
@@ -162,7 +163,9 @@ INSTANTIATE_TEST_SUITE_P(Engine, Golden,
                          Values("single-label-gelu", "multi-label-gelu-new",
                                 "regression-relu", "question-answering",
                                 "question-answering-old-names", "tinybert",
-                                "distilbert", "distilbert-question-answering"));
+                                "distilbert", "distilbert-question-answering",
+                                "embedding-mean", "embedding-max",
+                                "embedding-cls-distilbert"));
 
 TEST_P(Golden, LogitsEqualThoseOfTransformers) {
   const std::string folder = GoldenFolder(GetParam());

@@ -218,6 +218,19 @@ TEST_F(SafetensorsTest, RefusesEveryTruncation) {
   }
 }
 
+TEST_F(SafetensorsTest, AnOpenFileSurvivesItsTruncation) {
+  const std::vector<float> floats(10000, 1.5f);
+  ASSERT_TRUE(
+      WriteSafetensors(path_, {{"w", ViewOf(DType::kF32, {10000}, floats)}}, {})
+          .ok());
+  const auto file = *Safetensors::Open(path_);
+
+  std::filesystem::resize_file(path_, 0);
+
+  EXPECT_EQ(file->ReadFloats("w", {10000}).value(), floats);
+  EXPECT_TRUE(file->VerifyChecksums().ok());
+}
+
 TEST_F(SafetensorsTest, FlippedHeaderBytesNeverCrashIt) {
   const std::vector<float> floats = {1, 2, 3};
   ASSERT_TRUE(
