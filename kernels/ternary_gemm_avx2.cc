@@ -8,6 +8,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/ternary_table_gemm.h"
 #include "kernels/ternary_tiles.h"
 #include "kernels/variants_internal.h"
 
@@ -207,13 +208,19 @@ void Block(const Chunk& chunk, int column, const uint8_t* codes) {
 }  // namespace
 
 void TernaryGemm(const TernaryKernelArgs& args) {
+  int first_row = 0;
+  if (args.last_column - args.first_column >= kMinTableColumns) {
+    for (; first_row + kTableRows <= args.x.rows; first_row += kTableRows) {
+      TernaryTableGemm(args, first_row);
+    }
+  }
   Chunk chunk;
   chunk.args = &args;
   const int depth = PaddedDepth(args.x.k);
   chunk.groups = depth / kTileInputs;
   const size_t block_bytes =
       static_cast<size_t>(chunk.groups) * kTileGroupBytes;
-  for (int first = 0; first < args.x.rows; first += kRowChunk) {
+  for (int first = first_row; first < args.x.rows; first += kRowChunk) {
     chunk.first_row = first;
     chunk.rows =
         args.x.rows - first < kRowChunk ? args.x.rows - first : kRowChunk;

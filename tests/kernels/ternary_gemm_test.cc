@@ -144,6 +144,35 @@ TEST_P(TernaryGemmTest, EqualsScalarAtExtremes) {
   }
 }
 
+// Large enough for a variant that takes another way for many rows and columns.
+TEST_P(TernaryGemmTest, EqualsScalarWithManyRowsAndColumns) {
+  for (const auto& [m, n, k] :
+       {std::tuple(32, 384, 16), std::tuple(33, 391, 65),
+        std::tuple(64, 1000, 300), std::tuple(70, 449, 241),
+        std::tuple(95, 1601, 129), std::tuple(32, 770, 1)}) {
+    SCOPED_TRACE(testing::Message() << m << " x " << n << " x " << k);
+    const Product product(m, n, k, random_);
+    ExpectSameBits(product.Run(variant()), product.Run(ScalarVariant()));
+  }
+  for (const Fill fill : {Fill::kMost, Fill::kLeast, Fill::kAlternating}) {
+    const Product product(33, 400, 3072, random_, fill);
+    ExpectSameBits(product.Run(variant()), product.Run(ScalarVariant()));
+  }
+}
+
+TEST_P(TernaryGemmTest, WideColumnRangesTogetherEqualTheWhole) {
+  const Product product(40, 1333, 100, random_);
+  const std::vector<float> whole = product.Run(variant());
+  std::vector<float> assembled = product.Run(variant(), 0, 448);
+  const std::vector<float> rest = product.Run(variant(), 448, product.n);
+  for (size_t i = 0; i < rest.size(); ++i) {
+    if (std::isnan(rest[i])) continue;
+    EXPECT_TRUE(std::isnan(assembled[i])) << i;
+    assembled[i] = rest[i];
+  }
+  ExpectSameBits(assembled, whole);
+}
+
 TEST_P(TernaryGemmTest, ColumnRangesTogetherEqualTheWhole) {
   for (const int m : {1, 5, 64}) {
     const Product product(m, 300, 200, random_);
