@@ -173,16 +173,19 @@ struct QuantizedAttendFunction
 
 AttentionOutput Attend(const torch::Tensor& q, const torch::Tensor& k,
                        const torch::Tensor& v, const TokenBatch& batch,
-                       int64_t heads, double dropout) {
+                       int64_t heads, double dropout,
+                       ActivationScheme activations) {
   const Layout layout(batch, heads, q.size(1));
+  const auto heads_of = [&](const torch::Tensor& rows) {
+    return layout.ToHeads(SimulateActivations(activations, rows));
+  };
   const double unit = 1 / std::sqrt(static_cast<double>(layout.head_dim));
   const torch::Tensor scores =
-      ProductFunction::apply(layout.ToHeads(q),
-                             layout.ToHeads(k).transpose(1, 2)) *
-      unit;
-  torch::Tensor p = (scores + KeyMask(batch, heads)).softmax(-1);
+      ProductFunction::apply(heads_of(q), heads_of(k).transpose(1, 2)) * unit;
+  torch::Tensor p = SimulateActivations(
+      activations, (scores + KeyMask(batch, heads)).softmax(-1));
   if (dropout > 0) p = torch::dropout(p, dropout, /*train=*/true);
-  return {layout.ToRows(ProductFunction::apply(p, layout.ToHeads(v))), scores};
+  return {layout.ToRows(ProductFunction::apply(p, heads_of(v))), scores};
 }
 
 AttentionOutput QuantizedAttend(const torch::Tensor& q, const torch::Tensor& k,

@@ -7,6 +7,7 @@
 #define TERN_TRAIN_ATTENTION_H_
 
 #include "torch/types.h"
+#include "train/simulated_quantization.h"
 #include "train/token_batch.h"
 
 namespace tern {
@@ -17,10 +18,13 @@ struct AttentionOutput {
                           // sqrt(d); those of padding are zero
 };
 
-// q, k, v [tokens, hidden]. Drops probabilities with probability `dropout`.
+// q, k, v [tokens, hidden]. Drops probabilities with probability `dropout`. q,
+// k, v and the probabilities are quantized as `activations` says, not per
+// token.
 AttentionOutput Attend(const torch::Tensor& q, const torch::Tensor& k,
                        const torch::Tensor& v, const TokenBatch& batch,
-                       int64_t heads, double dropout);
+                       int64_t heads, double dropout,
+                       ActivationScheme activations);
 
 // The context is AttentionInt8's (kernels/attention.h), bit for bit; gradients
 // pass its quantizers straight through.

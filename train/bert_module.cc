@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <memory>
+#include <numeric>
 #include <utility>
 
 #include "ATen/ATen.h"
@@ -13,6 +14,7 @@
 #include "model/ternary_folder.h"
 #include "torch/csrc/autograd/custom_function.h"
 #include "train/attention.h"
+#include "train/batches.h"
 #include "train/kernel_functions.h"
 #include "train/matrix_product.h"
 
@@ -25,7 +27,7 @@ using torch::autograd::variable_list;
 constexpr char kWordEmbeddings[] = "bert.embeddings.word_embeddings.weight";
 
 // y = x W^T + b with products in the dtype of `x_product` and `w_product`,
-// which are x and W in it.
+// which are x and W in it, perhaps quantized: gradients pass straight through.
 struct FloatLinearFunction : torch::autograd::Function<FloatLinearFunction> {
   static torch::Tensor forward(AutogradContext* context, torch::Tensor x,
                                torch::Tensor w, torch::Tensor bias,
@@ -44,6 +46,11 @@ struct FloatLinearFunction : torch::autograd::Function<FloatLinearFunction> {
             {}};
   }
 };
+
+Ternarizer TernarizerOf(const Quantization& quantization) {
+  return quantization.weights == WeightScheme::kLat ? Ternarizer::kLat
+                                                    : Ternarizer::kTwn;
+}
 
 torch::Tensor Dropped(const torch::Tensor& x, double dropout) {
   return dropout > 0 ? torch::dropout(x, dropout, /*train=*/true) : x;
@@ -77,6 +84,12 @@ absl::StatusOr<BertModule> BertModule::Load(const BertConfig& config,
                                             const std::string& weights_file,
                                             const BertOptions& options,
                                             uint64_t seed) {
+  if (config.family != Family::kBert || config.task == Task::kEmbedding) {
+    return absl::UnimplementedError(absl::StrCat(
+        weights_file,
+        ": expected a BERT with a classifier's or question answerer's head; "
+        "others are served, but not trained"));
+  }
   absl::StatusOr<std::unique_ptr<Safetensors>> file =
       Safetensors::Open(weights_file);
   if (!file.ok()) return file.status();
@@ -105,7 +118,7 @@ absl::StatusOr<BertModule> BertModule::Load(const BertConfig& config,
     }
     module.parameters_[tensor.name] = parameter.requires_grad_(true);
   }
-  module.RefreshTernaryWeights();
+  module.RefreshQuantizedWeights(seed);
   return module;
 }
 
@@ -117,25 +130,44 @@ torch::Tensor BertModule::SecondMoment(const std::string& name) const {
 
 TernaryWeights BertModule::TernaryWeightsOf(const std::string& name) const {
   const torch::NoGradGuard no_grad;
-  return Ternarize(options_.ternarizer,
+  return Ternarize(TernarizerOf(*options_.quantization),
                    StorageOf(name) == Storage::kTernaryPerRow, Parameter(name),
                    SecondMoment(name));
 }
 
-void BertModule::RefreshTernaryWeights() {
-  if (!ternary()) return;
-  const torch::NoGradGuard no_grad;
+BertModule::Matrix BertModule::Quantized(const std::string& name,
+                                         uint64_t draw) const {
+  const torch::Tensor& w = Parameter(name);
+  if (ternary()) {
+    const TernaryWeights weights = TernaryWeightsOf(name);
+    return {weights.t.to(options_.product_type), weights.scales.item<float>()};
+  }
+  const Quantization& quantization = *options_.quantization;
+  int64_t groups = 1;
+  if (StorageOf(name) == Storage::kTernaryPerRow) {
+    if (quantization.embedding_scale_per_row) groups = w.size(0);
+  } else if (quantization.weights == WeightScheme::kGroup2Bit) {
+    groups = std::gcd<int64_t>(w.size(0), config_.heads);
+  }
+  return {SimulateWeights(quantization.weights, w, SecondMoment(name), groups,
+                          draw)};
+}
+
+void BertModule::RefreshQuantizedWeights(uint64_t draw) {
+  if (!options_.quantization) return;
   std::vector<std::string> names;
   for (const auto& [name, parameter] : parameters_) {
-    if (StorageOf(name) == Storage::kTernaryPerMatrix) names.push_back(name);
+    const Storage storage = StorageOf(name);
+    if (storage == Storage::kTernaryPerMatrix ||
+        (simulated() && storage == Storage::kTernaryPerRow)) {
+      names.push_back(name);
+    }
   }
   std::vector<Matrix> matrices(names.size());
   at::parallel_for(0, names.size(), 1, [&](int64_t begin, int64_t end) {
-    const torch::NoGradGuard no_grad_here;
+    const torch::NoGradGuard no_grad;
     for (int64_t i = begin; i < end; ++i) {
-      const TernaryWeights weights = TernaryWeightsOf(names[i]);
-      matrices[i] = {weights.t.to(options_.product_type),
-                     weights.scales.item<float>()};
+      matrices[i] = Quantized(names[i], MixSeeds(draw, i));
     }
   });
   for (size_t i = 0; i < names.size(); ++i) matrices_[names[i]] = matrices[i];
@@ -146,6 +178,9 @@ BertModule::LinearInput BertModule::Prepare(const torch::Tensor& x) const {
   input.x = x;
   if (ternary()) {
     input.quantized = QuantizeInput(x, options_.product_type);
+  } else if (simulated()) {
+    input.product =
+        SimulateActivations(options_.quantization->activations, x.detach());
   } else {
     input.product = x.detach().to(options_.product_type);
   }
@@ -160,8 +195,10 @@ torch::Tensor BertModule::Linear(const std::string& name,
     const Matrix& matrix = matrices_.at(name + ".weight");
     return TernaryLinear(x.quantized, weight, bias, matrix.t, matrix.scale);
   }
-  return FloatLinearFunction::apply(x.x, weight, bias, x.product,
-                                    weight.detach().to(options_.product_type));
+  const torch::Tensor product = simulated()
+                                    ? matrices_.at(name + ".weight").t
+                                    : weight.detach().to(options_.product_type);
+  return FloatLinearFunction::apply(x.x, weight, bias, x.product, product);
 }
 
 torch::Tensor BertModule::Norm(const std::string& name, const torch::Tensor& x,
@@ -170,12 +207,20 @@ torch::Tensor BertModule::Norm(const std::string& name, const torch::Tensor& x,
                       Parameter(name + ".bias"), config_.layer_norm_epsilon);
 }
 
-torch::Tensor BertModule::Embed(const TokenBatch& batch, double dropout) const {
+torch::Tensor BertModule::WordEmbeddings(const torch::Tensor& ids) const {
   const torch::Tensor& words = Parameter(kWordEmbeddings);
-  const torch::Tensor word =
-      ternary() ? TernaryEmbedding(options_.ternarizer, words,
-                                   SecondMoment(kWordEmbeddings), batch.ids)
-                : at::embedding(words, batch.ids);
+  if (ternary()) {
+    return TernaryEmbedding(TernarizerOf(*options_.quantization), words,
+                            SecondMoment(kWordEmbeddings), ids);
+  }
+  const torch::Tensor latent = at::embedding(words, ids);
+  if (!simulated()) return latent;
+  return StraightThrough(latent,
+                         at::embedding(matrices_.at(kWordEmbeddings).t, ids));
+}
+
+torch::Tensor BertModule::Embed(const TokenBatch& batch, double dropout) const {
+  const torch::Tensor word = WordEmbeddings(batch.ids);
   const torch::Tensor type =
       at::embedding(Parameter("bert.embeddings.token_type_embeddings.weight"),
                     batch.type_ids);
@@ -194,9 +239,13 @@ torch::Tensor BertModule::Encode(int layer, const TokenBatch& batch,
   const torch::Tensor q = Linear(name + "attention.self.query", input);
   const torch::Tensor k = Linear(name + "attention.self.key", input);
   const torch::Tensor v = Linear(name + "attention.self.value", input);
+  const ActivationScheme activations = options_.quantization
+                                           ? options_.quantization->activations
+                                           : ActivationScheme::kNone;
   const AttentionOutput attention =
-      ternary() ? QuantizedAttend(q, k, v, batch, config_.heads)
-                : Attend(q, k, v, batch, config_.heads, options.dropout);
+      activations == ActivationScheme::kPerToken
+          ? QuantizedAttend(q, k, v, batch, config_.heads)
+          : Attend(q, k, v, batch, config_.heads, options.dropout, activations);
   if (options.keep_internals) {
     output.attention_scores.push_back(attention.scores);
   }

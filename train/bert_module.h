@@ -1,15 +1,17 @@
 // A BERT that trains: the engine's model (model/layers.h) with gradients.
 //
 // Parameters are leaves under their Hugging Face names, which are the names in
-// every file. In kTernary they are the latent weights; the forward pass then
-// gives the bits of the engine on the exported folder.
+// every file. With a quantization they are the latent weights; where it can be
+// served, the forward pass gives the bits of the engine on the exported folder.
 //
 // One thread.
 
 #ifndef TERN_TRAIN_BERT_MODULE_H_
 #define TERN_TRAIN_BERT_MODULE_H_
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,18 +20,18 @@
 #include "model/config.h"
 #include "torch/types.h"
 #include "train/fake_quantize.h"
+#include "train/simulated_quantization.h"
 #include "train/token_batch.h"
 
 namespace tern {
 
 using TensorMap = std::map<std::string, torch::Tensor>;
 
-enum class Arithmetic { kFloat, kTernary };
-
 struct BertOptions {
-  Arithmetic arithmetic = Arithmetic::kFloat;
-  Ternarizer ternarizer = Ternarizer::kTwn;
-  torch::ScalarType product_type = torch::kFloat32;  // or BF16
+  std::optional<Quantization> quantization{};  // none: fp32
+  // Or BF16. Simulated quantizations multiply in F32 whatever stands here:
+  // their numbers are no small integers, which BF16 would hold.
+  torch::ScalarType product_type = torch::kFloat32;
 };
 
 struct ForwardOptions {
@@ -50,7 +52,7 @@ class BertModule {
  public:
   // Reads a folder's weights; a ternary one's are scale * T. A pretrained one
   // has no head: it gets one drawn from N(0, 0.02) by `seed`. Errors: what
-  // opening and reading `weights_file` gives.
+  // opening and reading `weights_file` gives; UNIMPLEMENTED for another family.
   static absl::StatusOr<BertModule> Load(const BertConfig& config,
                                          const std::string& weights_file,
                                          const BertOptions& options,
@@ -69,24 +71,31 @@ class BertModule {
     second_moments_ = second_moments;
   }
 
-  // Ternarizes the matrices anew: call it after the parameters changed.
-  void RefreshTernaryWeights();
+  // Quantizes the matrices anew: call it after the parameters changed. The same
+  // `draw` gives the same stochastic weights.
+  void RefreshQuantizedWeights(uint64_t draw);
 
-  // Of parameter `name`, as the last refresh made them; embeddings are made
-  // here.
+  // Of parameter `name` in its present state, for a ternary folder.
   TernaryWeights TernaryWeightsOf(const std::string& name) const;
 
  private:
+  // A matrix as the products take it: scale * t, t ternary in their dtype; or,
+  // simulated, t as it is in F32.
   struct Matrix {
-    torch::Tensor t;  // in the products' dtype
-    float scale = 0;
+    torch::Tensor t;
+    float scale = 1;
   };
 
   const torch::Tensor& Parameter(const std::string& name) const {
     return parameters_.at(name);
   }
   torch::Tensor SecondMoment(const std::string& name) const;
-  bool ternary() const { return options_.arithmetic == Arithmetic::kTernary; }
+  bool ternary() const {
+    return options_.quantization && options_.quantization->servable();
+  }
+  bool simulated() const { return options_.quantization && !ternary(); }
+  Matrix Quantized(const std::string& name, uint64_t draw) const;
+  torch::Tensor WordEmbeddings(const torch::Tensor& ids) const;
 
   struct LinearInput;
   LinearInput Prepare(const torch::Tensor& x) const;
@@ -101,7 +110,8 @@ class BertModule {
   BertConfig config_;
   BertOptions options_;
   TensorMap parameters_;
-  std::map<std::string, Matrix> matrices_;  // ternary ones but the embeddings
+  // Quantized ones; the word embeddings only where they are simulated.
+  std::map<std::string, Matrix> matrices_;
   const TensorMap* second_moments_ = nullptr;
 };
 

@@ -163,9 +163,16 @@ std::string Describe(const CommandOptions& options) {
         &text,
         " --ternarizer=%s --distill-predictions=%d --distill-hidden=%d "
         "--distill-attention=%d",
-        options.ternarizer == Ternarizer::kTwn ? "twn" : "lat",
-        options.terms.predictions, options.terms.hidden,
-        options.terms.attention);
+        Name(options.quantization.weights), options.terms.predictions,
+        options.terms.hidden, options.terms.attention);
+  }
+  // Only where they are not what is served: older checkpoints go on.
+  if (options.quantization.activations != ActivationScheme::kPerToken) {
+    absl::StrAppend(&text,
+                    " --activations=", Name(options.quantization.activations));
+  }
+  if (!options.quantization.embedding_scale_per_row) {
+    absl::StrAppend(&text, " --noembedding-scale-per-row");
   }
   return text;
 }
@@ -182,6 +189,8 @@ absl::Status MakeFolder(const std::string& path) {
 absl::Status RunJob(TrainingJob job, const CommandOptions& options,
                     const TrainingData& data) {
   job.title = options.command;
+  const bool served =
+      options.command == "finetune" || options.quantization.servable();
   job.description = Describe(options);
   job.train = &data.train;
   job.dev = &data.dev.tokens;
@@ -191,10 +200,19 @@ absl::Status RunJob(TrainingJob job, const CommandOptions& options,
   job.folder.path = options.out;
   const absl::StatusOr<TrainingResult> result = Train(job, options.trainer);
   if (!result.ok()) return result.status();
-  const nlohmann::json line = {{"model", job.folder.model()},
-                               {"best_score", result->best_score},
-                               {"best_step", result->best_step},
-                               {"steps", result->steps}};
+  if (!served) {
+    std::fprintf(stderr,
+                 "tern-train: a ternary folder holds no such weights and "
+                 "activations, so there is only %s, for evaluate "
+                 "--precision=trainer --latent with the same --weights and "
+                 "--activations\n",
+                 job.folder.latent().c_str());
+  }
+  const nlohmann::json line = {
+      {"model", served ? job.folder.model() : job.folder.latent()},
+      {"best_score", result->best_score},
+      {"best_step", result->best_step},
+      {"steps", result->steps}};
   std::printf("%s\n", line.dump().c_str());
   return absl::OkStatus();
 }
@@ -203,12 +221,14 @@ absl::StatusOr<Logits> EvaluateByTrainer(const CommandOptions& options,
                                          const BertConfig& config,
                                          const TokenizedDataset& dev) {
   BertOptions bert;
-  bert.arithmetic = options.latent || config.ternary ? Arithmetic::kTernary
-                                                     : Arithmetic::kFloat;
-  bert.ternarizer = options.ternarizer;
+  if (options.latent) {
+    bert.quantization = options.quantization;
+  } else if (config.ternary) {
+    bert.quantization = Quantization{};  // TWN of scale * T is scale and T
+  }
   bert.product_type = options.product_type;
-  const absl::StatusOr<BertModule> module =
-      BertModule::Load(config, WeightsFile(options.from), bert, /*seed=*/0);
+  const absl::StatusOr<BertModule> module = BertModule::Load(
+      config, WeightsFile(options.from), bert, options.trainer.seed);
   if (!module.ok()) return module.status();
   return LogitsOf(*module, dev, options.trainer.batch_size);
 }
@@ -276,8 +296,7 @@ absl::Status TernarizeByDistillation(const CommandOptions& options) {
   const absl::StatusOr<BertModule> teacher = BertModule::Load(
       data->config, WeightsFile(options.from), bert, options.trainer.seed);
   if (!teacher.ok()) return teacher.status();
-  bert.arithmetic = Arithmetic::kTernary;
-  bert.ternarizer = options.ternarizer;
+  bert.quantization = options.quantization;
   absl::StatusOr<BertModule> student = BertModule::Load(
       data->config, WeightsFile(options.from), bert, options.trainer.seed);
   if (!student.ok()) return student.status();
@@ -286,7 +305,13 @@ absl::Status TernarizeByDistillation(const CommandOptions& options) {
   job.module = &*student;
   job.loss = [&](const TokenBatch& batch) {
     ForwardOptions forward;
+    forward.dropout = options.dropout;
+    if (!options.terms.any()) {
+      return LabelLoss(student->Forward(batch, forward), batch,
+                       student->config().task);
+    }
     forward.keep_internals = true;
+    forward.dropout = 0;
     BertOutput target;
     {
       const torch::NoGradGuard no_grad;
@@ -299,7 +324,7 @@ absl::Status TernarizeByDistillation(const CommandOptions& options) {
   job.save_best = [&] {
     absl::Status written =
         WriteFloatFolder(*student, options.from, folder.latent());
-    if (!written.ok()) return written;
+    if (!written.ok() || !options.quantization.servable()) return written;
     return WriteTernaryFolder(*student, options.from, folder.model());
   };
   return RunJob(std::move(job), options, *data);

@@ -5,8 +5,6 @@
 #include <cstring>
 #include <vector>
 
-#include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "kernels/quantized_rows.h"
 #include "kernels/ternarize.h"
 #include "torch/csrc/autograd/custom_function.h"
@@ -121,13 +119,6 @@ struct TernaryEmbeddingFunction
 };
 
 }  // namespace
-
-absl::StatusOr<Ternarizer> ParseTernarizer(absl::string_view name) {
-  if (name == "twn") return Ternarizer::kTwn;
-  if (name == "lat") return Ternarizer::kLat;
-  return absl::InvalidArgumentError(
-      absl::StrCat("ternarizer: expected twn or lat, found '", name, "'"));
-}
 
 TernaryWeights Ternarize(Ternarizer ternarizer, bool per_row,
                          const torch::Tensor& w,

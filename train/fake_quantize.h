@@ -12,17 +12,11 @@
 #ifndef TERN_TRAIN_FAKE_QUANTIZE_H_
 #define TERN_TRAIN_FAKE_QUANTIZE_H_
 
-#include <string>
-
-#include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "torch/types.h"
 
 namespace tern {
 
 enum class Ternarizer { kTwn, kLat };  // kernels/ternarize.h
-
-absl::StatusOr<Ternarizer> ParseTernarizer(absl::string_view name);
 
 // W = scale * T.
 struct TernaryWeights {

@@ -39,6 +39,8 @@ struct DistillationTerms {
   bool predictions = true;
   bool hidden = true;
   bool attention = true;
+
+  bool any() const { return predictions || hidden || attention; }
 };
 
 Loss DistillationLoss(const BertOutput& student, const BertOutput& teacher,

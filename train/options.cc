@@ -43,7 +43,9 @@ ABSL_FLAG(int, max_answer_tokens, 30, "squad: longest answer, in tokens");
 ABSL_FLAG(double, no_answer_threshold, 0,
           "squad 2.0: by how much the logit of no answer must be above the "
           "best answer's");
-ABSL_FLAG(int, epochs, 3, "passes over the training file");
+ABSL_FLAG(int, epochs, 3,
+          "passes over the training file; ternarize: or 0, to quantize without "
+          "training");
 ABSL_FLAG(int, batch, 32, "sequences of one pass");
 ABSL_FLAG(int, accumulate, 1, "passes of one optimizer step");
 ABSL_FLAG(double, learning_rate, 5e-5, "AdamW's peak rate");
@@ -59,9 +61,19 @@ ABSL_FLAG(absl::Duration, checkpoint_interval, absl::Minutes(5),
 ABSL_FLAG(bool, resume, false, "go on from the checkpoint in --out");
 ABSL_FLAG(int64_t, stop_after, 0,
           "stop as for SIGTERM after this many steps; 0: never");
-ABSL_FLAG(std::string, ternarizer, "twn", "twn or lat");
+ABSL_FLAG(std::string, ternarizer, "", "the same as --weights");
+ABSL_FLAG(std::string, weights, "twn",
+          "twn or lat; to compare with, and not to be served: stochastic, "
+          "binary, int8, group2bit or none");
+ABSL_FLAG(std::string, activations, "per-token",
+          "per-token; to compare with, and not to be served: per-tensor, "
+          "per-tensor-symmetric or none");
+ABSL_FLAG(bool, embedding_scale_per_row, true,
+          "each word embedding has its own scale; else, not to be served, all "
+          "share one");
 ABSL_FLAG(bool, distill_predictions, true,
-          "ternarize: soft cross-entropy with the teacher's predictions");
+          "ternarize: soft cross-entropy with the teacher's predictions; without "
+          "this and the next two, cross-entropy with the labels");
 ABSL_FLAG(bool, distill_hidden, true,
           "ternarize: squared error of the hidden states");
 ABSL_FLAG(bool, distill_attention, true,
@@ -74,7 +86,9 @@ ABSL_FLAG(std::string, precision, "",
           "the folder is), or trainer for tern-train's own forward pass");
 ABSL_FLAG(bool, latent, false,
           "evaluate with --precision=trainer: the folder holds latent weights, "
-          "to be ternarized");
+          "to be quantized as --weights and --activations say");
+ABSL_FLAG(bool, plot, false,
+          "draw loss and dev metrics against steps into OUT/curves.svg");
 ABSL_FLAG(std::string, logits, "",
           "evaluate: write each example's logits here, tab-separated");
 ABSL_FLAG(std::string, predictions, "",
@@ -193,10 +207,24 @@ absl::Status CheckPaths(const CommandOptions& options) {
   return absl::OkStatus();
 }
 
+absl::Status ReadQuantization(Quantization& quantization) {
+  const std::string ternarizer = absl::GetFlag(FLAGS_ternarizer);
+  const auto weights = ParseWeightScheme(
+      ternarizer.empty() ? absl::GetFlag(FLAGS_weights) : ternarizer);
+  if (!weights.ok()) return weights.status();
+  const auto activations =
+      ParseActivationScheme(absl::GetFlag(FLAGS_activations));
+  if (!activations.ok()) return activations.status();
+  quantization = {*weights, *activations,
+                  absl::GetFlag(FLAGS_embedding_scale_per_row)};
+  return absl::OkStatus();
+}
+
 absl::Status CheckNumbers(const CommandOptions& options) {
   const TrainerOptions& trainer = options.trainer;
   absl::Status status;
-  status.Update(CheckRange("epochs", trainer.epochs, 1, 1000));
+  status.Update(CheckRange("epochs", trainer.epochs,
+                           options.command == "ternarize" ? 0 : 1, 1000));
   status.Update(CheckRange("batch", trainer.batch_size, 1, 4096));
   status.Update(CheckRange("accumulate", trainer.accumulate, 1, 4096));
   status.Update(
@@ -236,6 +264,7 @@ TrainerOptions ReadTrainerOptions() {
   trainer.checkpoint_interval = absl::GetFlag(FLAGS_checkpoint_interval);
   trainer.resume = absl::GetFlag(FLAGS_resume);
   trainer.stop_after = absl::GetFlag(FLAGS_stop_after);
+  trainer.plot = absl::GetFlag(FLAGS_plot);
   return trainer;
 }
 
@@ -293,12 +322,10 @@ absl::StatusOr<CommandOptions> ParseCommandLine(int argc, char** argv) {
   }
   status.Update(CheckPaths(options));
   status.Update(CheckNumbers(options));
-  const auto ternarizer = ParseTernarizer(absl::GetFlag(FLAGS_ternarizer));
+  status.Update(ReadQuantization(options.quantization));
   const auto product_type = ParseCompute(absl::GetFlag(FLAGS_compute));
-  status.Update(ternarizer.status());
   status.Update(product_type.status());
   if (!status.ok()) return status;
-  options.ternarizer = *ternarizer;
   options.product_type = *product_type;
   return options;
 }

@@ -7,8 +7,8 @@
 
 #include "absl/status/statusor.h"
 #include "train/evaluation.h"
-#include "train/fake_quantize.h"
 #include "train/losses.h"
+#include "train/simulated_quantization.h"
 #include "train/squad.h"
 #include "train/task.h"
 #include "train/trainer.h"
@@ -26,7 +26,7 @@ struct CommandOptions {
   int dev_examples = 0;   // of the dev file, from its beginning; 0: all
   double dropout = 0;
   TrainerOptions trainer;
-  Ternarizer ternarizer = Ternarizer::kTwn;
+  Quantization quantization;  // of students
   DistillationTerms terms;
   torch::ScalarType product_type = torch::kFloat32;
   int threads = 0;

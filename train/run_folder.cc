@@ -95,10 +95,6 @@ absl::Status AddFloats(const std::string& name, const torch::Tensor& tensor,
       DType::kF32);
 }
 
-const char* TernarizerName(Ternarizer ternarizer) {
-  return ternarizer == Ternarizer::kTwn ? "twn" : "lat";
-}
-
 }  // namespace
 
 absl::Status MakeBase(const std::string& pretrained, const TaskSpec& task,
@@ -155,13 +151,14 @@ absl::Status WriteTernaryFolder(const BertModule& module,
         {weights.scales.data_ptr<float>(),
          static_cast<size_t>(weights.scales.numel())});
   }
-  return Replace(writer, base,
-                 {{"quant_method", "tern"},
-                  {"version", 1},
-                  {"bits", 2},
-                  {"weights", TernarizerName(module.options().ternarizer)},
-                  {"activation_bits", 8}},
-                 to);
+  return Replace(
+      writer, base,
+      {{"quant_method", "tern"},
+       {"version", 1},
+       {"bits", 2},
+       {"weights", std::string(Name(module.options().quantization->weights))},
+       {"activation_bits", 8}},
+      to);
 }
 
 }  // namespace tern

@@ -5,6 +5,7 @@
 //   latent/                  its fp32 weights before ternarization (ternarize)
 //   checkpoint.safetensors   everything that --resume needs
 //   log.jsonl                one JSON object a line
+//   curves.svg               loss and metrics against steps (--plot)
 //
 // Each is replaced as a whole: a reader, or a crash, sees the old or the new.
 //
@@ -29,6 +30,7 @@ struct RunFolder {
   std::string latent() const { return path + "/latent"; }
   std::string checkpoint() const { return path + "/checkpoint.safetensors"; }
   std::string log() const { return path + "/log.jsonl"; }
+  std::string curves() const { return path + "/curves.svg"; }
 };
 
 // Makes the folder `to` that has what a model needs besides its tensors: the
@@ -43,7 +45,7 @@ absl::Status MakeBase(const std::string& pretrained, const TaskSpec& task,
 absl::Status WriteFloatFolder(const BertModule& module, const std::string& base,
                               const std::string& to);
 
-// The same as a ternary folder.
+// The same as a ternary folder; the module's quantization is servable().
 absl::Status WriteTernaryFolder(const BertModule& module,
                                 const std::string& base, const std::string& to);
 

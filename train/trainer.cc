@@ -11,6 +11,7 @@
 #include "absl/time/clock.h"
 #include "train/batches.h"
 #include "train/checkpoint.h"
+#include "train/learning_curves.h"
 #include "train/progress_bar.h"
 #include "train/run_log.h"
 
@@ -61,6 +62,10 @@ class Run {
     ProgressBar bar(job_.title, progress_.step, steps_);
     const StopSignals signals;
     absl::Time saved = absl::Now();
+    if (steps_ == 0) {
+      status = Evaluate(bar);
+      if (!status.ok()) return status;
+    }
     while (progress_.step < steps_) {
       status = Step(bar);
       if (status.ok() && IsEvaluationDue()) status = Evaluate(bar);
@@ -86,7 +91,7 @@ class Run {
           LoadCheckpoint(job_.folder.checkpoint(), job_.description, progress_,
                          job_.module->parameters(), optimizer_.state());
       if (!status.ok()) return status;
-      job_.module->RefreshTernaryWeights();
+      RefreshQuantizedWeights();
     }
     absl::Status status = log_.Open(job_.folder.log(), progress_.step);
     if (!status.ok()) return status;
@@ -95,6 +100,12 @@ class Run {
                 {"steps", steps_},
                 {"options", job_.description}});
     return absl::OkStatus();
+  }
+
+  // Of the present step: a resumed run draws the same.
+  void RefreshQuantizedWeights() {
+    job_.module->RefreshQuantizedWeights(
+        MixSeeds(options_.seed, progress_.step));
   }
 
   absl::Status Step(ProgressBar& bar) {
@@ -118,8 +129,8 @@ class Run {
     const double rate = LinearSchedule(options_.learning_rate, options_.warmup,
                                        progress_.step, steps_);
     const double norm = optimizer_.Step(rate);
-    job_.module->RefreshTernaryWeights();
     ++progress_.step;
+    RefreshQuantizedWeights();
     Report(bar, loss, norm, rate, terms, absl::Now() - start);
     return absl::OkStatus();
   }
@@ -190,6 +201,12 @@ class Run {
     }
     bar.Say(absl::StrCat(job_.title, " step ", progress_.step, ": dev ",
                          absl::StrJoin(shown, "  "), best ? "  (best)" : ""));
+    if (options_.plot) {
+      absl::Status status = PlotLearningCurves(
+          job_.folder.log(), absl::StrCat(job_.title, ": ", job_.folder.path),
+          job_.folder.curves());
+      if (!status.ok()) return status;
+    }
     if (!best) return absl::OkStatus();
     progress_.best_score = scores->mean;
     progress_.best_step = progress_.step;

@@ -27,7 +27,7 @@
 namespace tern {
 
 struct TrainerOptions {
-  int epochs = 3;
+  int epochs = 3;       // 0: evaluate and save what is there
   int batch_size = 32;  // sequences of one pass
   int accumulate = 1;   // passes of one optimizer step
   double learning_rate = 5e-5;
@@ -39,6 +39,7 @@ struct TrainerOptions {
   bool resume = false;
   // Stop after this many steps as a signal would; 0 never. For tests.
   int64_t stop_after = 0;
+  bool plot = false;  // draw the learning curves after each evaluation
 };
 
 struct TrainingJob {

@@ -17,6 +17,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "model/ternary_folder.h"
 #include "nlohmann/json.hpp"
 #include "tests/tiny_model.h"
 
@@ -234,6 +235,39 @@ TEST_F(EndToEndTest, AResumedRunEqualsOneThatWasNeverStopped) {
     EXPECT_EQ(Contents(stopped + file), Contents(straight + file)) << file;
     EXPECT_FALSE(Contents(straight + file).empty()) << file;
   }
+}
+
+TEST_F(EndToEndTest, NoEpochIsPostTrainingTernarization) {
+  ASSERT_TRUE(
+      TernarizeFolder(folder_ + "/tiny", folder_ + "/post_training").ok());
+  const Finished ternarized = Run("ternarize --epochs=0 --from=" + folder_ +
+                                  "/tiny --out=" + folder_ + "/student");
+  ASSERT_EQ(ternarized.exit_code, 0) << ternarized.err;
+  for (const char* name : {"post_training", "student/model"}) {
+    const Finished evaluated =
+        Run("evaluate --from=" + folder_ + "/" + name + " --logits=" + folder_ +
+            "/logits-" + (name[0] == 'p' ? "1" : "2"));
+    ASSERT_EQ(evaluated.exit_code, 0) << evaluated.err;
+  }
+  EXPECT_EQ(Contents(folder_ + "/logits-1"), Contents(folder_ + "/logits-2"));
+  EXPECT_FALSE(Contents(folder_ + "/logits-1").empty());
+}
+
+TEST_F(EndToEndTest, WhatCannotBeServedIsEvaluatedByTheTrainer) {
+  const std::string scheme = " --weights=stochastic --activations=per-tensor";
+  const std::string out = folder_ + "/student";
+  const Finished trained =
+      Run("ternarize --epochs=1 --threads=1 --plot --from=" + folder_ +
+          "/tiny --out=" + out + scheme);
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  EXPECT_THAT(trained.err, HasSubstr("a ternary folder holds no such weights"));
+  EXPECT_FALSE(fs::exists(out + "/model"));
+  EXPECT_THAT(Contents(out + "/curves.svg"), HasSubstr("</svg>"));
+  const Finished evaluated =
+      Run("evaluate --precision=trainer --latent --from=" + out + "/latent" +
+          scheme);
+  ASSERT_EQ(evaluated.exit_code, 0) << evaluated.err;
+  EXPECT_GT(evaluated.accuracy(), 0);
 }
 
 TEST_F(EndToEndTest, SigtermSavesACheckpoint) {

@@ -188,7 +188,8 @@ TEST(QuantizedAttendTest, IsCloseToFloatAttentionInValueAndGradient) {
     }
     const AttentionOutput output =
         quantized ? QuantizedAttend(qkv[0], qkv[1], qkv[2], batch, 2)
-                  : Attend(qkv[0], qkv[1], qkv[2], batch, 2, /*dropout=*/0);
+                  : Attend(qkv[0], qkv[1], qkv[2], batch, 2, /*dropout=*/0,
+                           ActivationScheme::kNone);
     const torch::Tensor weights = Random({batch.tokens(), 64}, 5);
     ((output.context * weights).sum() + output.scores.square().sum())
         .backward();
@@ -236,19 +237,18 @@ TEST(BertModuleTest, GradientsEqualFiniteDifferences) {
   }
 }
 
-class ExportTest : public testing::TestWithParam<Ternarizer> {};
+class ExportTest : public testing::TestWithParam<WeightScheme> {};
 
 TEST_P(ExportTest, EngineGivesTheLogitsOfTheTrainer) {
   BertOptions options;
-  options.arithmetic = Arithmetic::kTernary;
-  options.ternarizer = GetParam();
+  options.quantization = Quantization{GetParam()};
   BertModule module = LoadTiny(options);
   TensorMap second_moments;
   for (const auto& [name, parameter] : module.parameters()) {
     second_moments[name] = Random(parameter.sizes().vec(), 11).square();
   }
   module.SetSecondMoments(&second_moments);
-  module.RefreshTernaryWeights();
+  module.RefreshQuantizedWeights(0);
   const TokenizedDataset dataset = RandomDataset(50, 40);
   const Logits expected = LogitsOf(module, dataset, 8);
 
@@ -269,7 +269,8 @@ TEST_P(ExportTest, EngineGivesTheLogitsOfTheTrainer) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ternarizers, ExportTest,
-                         testing::Values(Ternarizer::kTwn, Ternarizer::kLat));
+                         testing::Values(WeightScheme::kTwn,
+                                         WeightScheme::kLat));
 
 TEST(LossesTest, AStudentEqualToItsTeacherHasOnlyTheEntropyLeft) {
   const BertModule module = LoadTiny({});
