@@ -71,9 +71,10 @@ ABSL_FLAG(std::string, activations, "per-token",
 ABSL_FLAG(bool, embedding_scale_per_row, true,
           "each word embedding has its own scale; else, not to be served, all "
           "share one");
-ABSL_FLAG(bool, distill_predictions, true,
-          "ternarize: soft cross-entropy with the teacher's predictions; without "
-          "this and the next two, cross-entropy with the labels");
+ABSL_FLAG(
+    bool, distill_predictions, true,
+    "ternarize: soft cross-entropy with the teacher's predictions; without "
+    "this and the next two, cross-entropy with the labels");
 ABSL_FLAG(bool, distill_hidden, true,
           "ternarize: squared error of the hidden states");
 ABSL_FLAG(bool, distill_attention, true,
