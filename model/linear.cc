@@ -10,7 +10,15 @@ namespace {
 
 // More tasks than threads, so that a thread that the operating system holds up
 // does not hold up the others.
-constexpr int kTasksPerThread = 4;
+constexpr int kTasksPerThread = 2;
+
+// Into how many tasks a product of so many blocks is cut: equal ones, lest
+// threads wait for the last.
+int PiecesOf(int blocks, int threads) {
+  int pieces = std::min(blocks, threads * kTasksPerThread);
+  while (blocks % pieces != 0) ++pieces;
+  return pieces;
+}
 
 class Fp32Linear : public Linear {
  public:
@@ -111,7 +119,7 @@ void RunLinears(absl::Span<const LinearJob> jobs, const LinearInput& input,
   for (const LinearJob& job : jobs) {
     most_blocks = std::max(most_blocks, job.linear->blocks());
   }
-  const int pieces = std::min(most_blocks, team.threads() * kTasksPerThread);
+  const int pieces = PiecesOf(most_blocks, team.threads());
   team.For(pieces * static_cast<int>(jobs.size()), [&](int task, int) {
     const LinearJob& job = jobs[task / pieces];
     const int piece = task % pieces;
