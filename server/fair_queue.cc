@@ -9,6 +9,10 @@ bool HasDeadline(const Request& request) {
   return request.deadline != absl::InfiniteFuture();
 }
 
+std::pair<absl::Time, int64_t> BeginPlace(const Request& request) {
+  return {request.progress.begin_by, request.progress.ticket};
+}
+
 bool UsesModel(const std::shared_ptr<Request>& request,
                const ServedModel* model) {
   return request->model.get() == model;
@@ -57,9 +61,9 @@ void FairQueue::Add(std::shared_ptr<Request> request) {
   Tenant& tenant = *entry->second;
   tenant.size += size;
   size_ += size;
-  if (HasDeadline(*request)) {
-    by_deadline_.emplace(Place(request->deadline, place.second), request);
-  }
+  request->progress.begin_by =
+      request->deadline - request->progress.computing_time;
+  if (HasDeadline(*request)) by_begin_.emplace(BeginPlace(*request), request);
   tenant.requests.emplace(place, std::move(request));
 }
 
@@ -69,7 +73,7 @@ void FairQueue::Remove(const Request& request) {
   Size left = SizeOf(request);
   left.tokens = request.progress.untaken_tokens;
   Shrink(tenant, left);
-  by_deadline_.erase({request.deadline, request.progress.ticket});
+  by_begin_.erase(BeginPlace(request));
   tenant.requests.erase({request.progress.due, request.progress.ticket});
   if (tenant.requests.empty()) {
     ring_.erase(entry->second);
@@ -115,6 +119,10 @@ bool FairQueue::TakeTurn(Tenant& tenant, const ServedModel* model,
            tenant.credit > 0) {
       const int tokens = request->tokens(progress.taken);
       if (!work.empty() && work.tokens + tokens > max_tokens) return false;
+      if (progress.taken == 0 && by_begin_.erase(BeginPlace(*request)) > 0) {
+        progress.begin_by = request->deadline;
+        by_begin_.emplace(BeginPlace(*request), request);
+      }
       work.items.push_back({request, progress.taken++});
       work.tokens += tokens;
       tenant.credit -= tokens;
@@ -128,14 +136,14 @@ bool FairQueue::TakeTurn(Tenant& tenant, const ServedModel* model,
     Size rest = SizeOf(*request);
     rest.tokens = 0;
     Shrink(tenant, rest);
-    by_deadline_.erase({request->deadline, progress.ticket});
+    by_begin_.erase(BeginPlace(*request));
     entry = tenant.requests.erase(entry);
   }
   return true;
 }
 
 std::shared_ptr<Request> FairQueue::MostUrgent() const {
-  return by_deadline_.empty() ? nullptr : by_deadline_.begin()->second;
+  return by_begin_.empty() ? nullptr : by_begin_.begin()->second;
 }
 
 int64_t FairQueue::TokensUntil(const Request& request) const {

@@ -63,7 +63,8 @@ class FairQueue {
   // single one is longer. Empty where nothing waits.
   Work Take(int max_tokens);
 
-  // The request with the earliest deadline; null where none has a deadline.
+  // The request that must be begun first if it shall make its deadline; null
+  // where none has a deadline. Once begun, its deadline itself counts.
   std::shared_ptr<Request> MostUrgent() const;
 
   // The tokens that will be computed until the last one of `request`, which is
@@ -96,7 +97,7 @@ class FairQueue {
   const Options options_;
   Ring ring_;
   std::map<std::string, Ring::iterator> tenants_;
-  std::map<Place, std::shared_ptr<Request>> by_deadline_;  // that have one
+  std::map<Place, std::shared_ptr<Request>> by_begin_;  // that have a deadline
   Size size_;
   int64_t next_ticket_ = 0;
 };

@@ -11,10 +11,10 @@ constexpr int kMemorySeconds = 10;
 constexpr absl::Duration kMemory = absl::Seconds(kMemorySeconds);
 constexpr double kMostTimesSlower = 4;
 // Weights of a new value, and how many deviations are rather too long: those of
-// TCP's retransmission timer (RFC 6298), but for 2 deviations instead of 4.
+// TCP's retransmission timer (RFC 6298).
 constexpr double kAverageGain = 1.0 / 8;
 constexpr double kDeviationGain = 1.0 / 4;
-constexpr double kDeviations = 2;
+constexpr double kDeviations = 4;
 
 }  // namespace
 

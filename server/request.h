@@ -51,8 +51,12 @@ struct Request {
     bool ended = false;
     int64_t untaken_tokens = 0;   // in the sequences not handed to workers
     int64_t computed_tokens = 0;  // in the sequences with logits
-    // Its place among its tenant's requests; fair_queue.h.
+    // All of it, by the pace at which it came.
+    absl::Duration computing_time = absl::ZeroDuration();
+    // Its place among its tenant's requests, and the time at which a worker
+    // must have begun it; fair_queue.h.
     absl::Time due;
+    absl::Time begin_by;
     int64_t ticket = 0;
   } progress;
 

@@ -60,6 +60,8 @@ absl::Status Scheduler::Push(std::shared_ptr<Request> request) {
     tenants_.AddRequest(request->tenant, status.ok());
     if (status.ok()) {
       request->progress.queued = true;
+      request->progress.computing_time =
+          pace_.TimeOf(FairQueue::SizeOf(*request).tokens, now);
       queue_.Add(std::move(request));
       ++counts_.accepted;
       ++counts_.in_flight;
@@ -229,7 +231,7 @@ void Scheduler::End(const std::shared_ptr<Request>& request,
 
 void Scheduler::DropExpired(absl::Time then, absl::Time now, Ended& ended) {
   while (const auto request = queue_.MostUrgent()) {
-    if (request->deadline > then) break;
+    if (request->progress.begin_by > then) break;
     const absl::Status reason = ReasonToDrop(*request, now);
     End(request, reason.ok() ? TooLateError() : reason, now, ended);
   }

@@ -118,7 +118,7 @@ class Scheduler {
   // Ends a request in the way that `status` says.
   void End(const std::shared_ptr<Request>& request, absl::Status status,
            absl::Time now, Ended& ended) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Ends the waiting requests whose deadline passes until `then`.
+  // Ends the waiting requests that make no deadline if begun at `then`.
   void DropExpired(absl::Time then, absl::Time now, Ended& ended)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether the queue has room for so much more of a tenant's.
