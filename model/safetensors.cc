@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <openssl/evp.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -245,16 +245,28 @@ absl::StatusOr<std::unique_ptr<Safetensors>> Safetensors::Open(
         absl::StrCat(path, ": truncated: ", file_bytes,
                      " bytes, no room for the header's length"));
   }
-  void* mapping =
-      mmap(nullptr, file_bytes, PROT_READ, MAP_PRIVATE, fd, /*offset=*/0);
-  if (mapping == MAP_FAILED) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("mmap ", path));
-  }
 
   std::unique_ptr<Safetensors> file(new Safetensors());
   file->path_ = path;
   file->file_bytes_ = file_bytes;
-  file->mapping_ = static_cast<const uint8_t*>(mapping);
+  file->bytes_.reset(new (std::nothrow) uint8_t[file_bytes]);
+  if (file->bytes_ == nullptr) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(path, ": no memory for its ", file_bytes, " bytes"));
+  }
+  for (size_t done = 0; done < file_bytes;) {
+    const ssize_t part = read(fd, file->bytes_.get() + done, file_bytes - done);
+    if (part < 0 && errno == EINTR) continue;
+    if (part < 0) {
+      return absl::ErrnoToStatus(errno, absl::StrCat("read ", path));
+    }
+    if (part == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": truncated while it was read: expected ",
+                       file_bytes, " bytes, found ", done));
+    }
+    done += part;
+  }
   if (absl::Status parsed = file->Parse(); !parsed.ok()) {
     return Prefixed(path, parsed);
   }
@@ -263,7 +275,7 @@ absl::StatusOr<std::unique_ptr<Safetensors>> Safetensors::Open(
 
 absl::Status Safetensors::Parse() {
   uint64_t header_bytes = 0;  // little-endian, as every machine we run on
-  std::memcpy(&header_bytes, mapping_, kLengthBytes);
+  std::memcpy(&header_bytes, bytes_.get(), kLengthBytes);
   const uint64_t rest_bytes = file_bytes_ - kLengthBytes;
   if (header_bytes > kMaxHeaderBytes) {
     return absl::InvalidArgumentError(
@@ -275,7 +287,8 @@ absl::Status Safetensors::Parse() {
         absl::StrCat("truncated: the header has ", header_bytes,
                      " bytes, the file ", rest_bytes, " after its length"));
   }
-  const char* header = reinterpret_cast<const char*>(mapping_) + kLengthBytes;
+  const char* header =
+      reinterpret_cast<const char*>(bytes_.get()) + kLengthBytes;
   absl::StatusOr<nlohmann::json> json =
       ParseJsonObject(absl::string_view(header, header_bytes), "header");
   if (!json.ok()) return json.status();
@@ -294,7 +307,7 @@ absl::Status Safetensors::Parse() {
   absl::Status layout = CheckLayout(entries, rest_bytes - header_bytes);
   if (!layout.ok()) return layout;
 
-  const uint8_t* data = mapping_ + kLengthBytes + header_bytes;
+  const uint8_t* data = bytes_.get() + kLengthBytes + header_bytes;
   for (HeaderEntry& entry : entries) {
     Tensor& tensor = tensors_[entry.name];
     tensor.dtype = entry.dtype;
@@ -302,12 +315,6 @@ absl::Status Safetensors::Parse() {
     tensor.bytes = {data + entry.begin, entry.end - entry.begin};
   }
   return absl::OkStatus();
-}
-
-Safetensors::~Safetensors() {
-  if (mapping_ != nullptr) {
-    munmap(const_cast<uint8_t*>(mapping_), file_bytes_);
-  }
 }
 
 bool Safetensors::Has(absl::string_view name) const {

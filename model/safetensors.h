@@ -1,9 +1,10 @@
 // The safetensors file format: names, types, shapes and bytes.
 //
 // 8 bytes of header length, a JSON header, then the tensors' bytes
-// (https://github.com/huggingface/safetensors). Reading maps the file and
-// checks all of it against hostile input before anyone sees a tensor; writing
-// is atomic (a temporary file, then rename).
+// (https://github.com/huggingface/safetensors). Reading copies the file into
+// memory, since a mapped one that somebody truncates would kill the process,
+// and checks all of it against hostile input before anyone sees a tensor;
+// writing is atomic (a temporary file, then rename).
 //
 // Thread-safe: constant after Open.
 
@@ -29,7 +30,7 @@ enum class DType { kF32, kF16, kBF16, kI64, kI32, kU8, kI8, kBool, kF64, kI16 };
 size_t DTypeBytes(DType dtype);
 const char* DTypeName(DType dtype);  // as the format spells it: "F32"
 
-// Views the mapped file.
+// Views the Safetensors' memory.
 struct Tensor {
   DType dtype = DType::kF32;
   std::vector<int64_t> shape;
@@ -44,10 +45,9 @@ class Safetensors {
   // Errors: NOT_FOUND; INVALID_ARGUMENT naming file and tensor for a truncated
   // file, a header over 100 MB or past the end, malformed JSON, an unknown
   // dtype, a shape that disagrees with the byte range, overlapping ranges or
-  // gaps.
+  // gaps; RESOURCE_EXHAUSTED without memory for it.
   static absl::StatusOr<std::unique_ptr<Safetensors>> Open(
       const std::string& path);
-  ~Safetensors();
   Safetensors(const Safetensors&) = delete;
 
   const std::map<std::string, Tensor>& tensors() const { return tensors_; }
@@ -82,7 +82,7 @@ class Safetensors {
 
   std::string path_;
   int64_t file_bytes_ = 0;
-  const uint8_t* mapping_ = nullptr;
+  std::unique_ptr<uint8_t[]> bytes_;
   std::map<std::string, Tensor> tensors_;
   std::map<std::string, std::string> metadata_;
 };

@@ -282,6 +282,10 @@ struct Metrics::Impl {
   prometheus::Family<prometheus::Gauge>& model_load_seconds =
       Add(*registry, prometheus::BuildGauge(), "tern_model_load_seconds",
           "Time in which a model was loaded.");
+  prometheus::Gauge& stuck_workers =
+      Add(*registry, prometheus::BuildGauge(), "tern_stuck_workers",
+          "Workers that have worked on one batch for too long.")
+          .Add({});
   prometheus::Family<prometheus::Gauge>& model_file_bytes =
       Add(*registry, prometheus::BuildGauge(), "tern_model_file_bytes",
           "Size of a model's weights on disk.");
@@ -387,6 +391,10 @@ ModelTotals Metrics::TotalsOf(absl::string_view model) const {
     totals.sequences += static_cast<int64_t>(metric.histogram.sample_sum);
   });
   return totals;
+}
+
+void Metrics::SetStuckWorkers(int workers) {
+  impl_->stuck_workers.Set(workers);
 }
 
 std::string Metrics::Text() const {

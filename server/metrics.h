@@ -62,6 +62,8 @@ class Metrics {
   // A batch that a worker computed in `compute`.
   void ObserveBatch(const Work& work, absl::Duration compute);
   void SetModel(const ServedModel& model);
+  // Workers that the watchdog found stuck.
+  void SetStuckWorkers(int workers);
 
   ModelTotals TotalsOf(absl::string_view model) const;
 

@@ -67,6 +67,12 @@ ABSL_FLAG(std::string, tenant_key, "",
 ABSL_FLAG(double, tenant_share, 0.5,
           "With --tenant-key: of the room that other tenants leave in the "
           "queue, the part that one may fill, 0.01 to 1.");
+ABSL_FLAG(absl::Duration, stuck_after, absl::Minutes(1),
+          "Time after which a worker that works on one batch is stuck, 1s to "
+          "1h: health says NOT_SERVING and tern_stuck_workers counts it.");
+ABSL_FLAG(absl::Duration, max_connection_age, absl::Hours(1),
+          "Age at which a connection is told to go away, 1s to 240h, 10 % more "
+          "or less, so that clients spread over servers that came later.");
 ABSL_FLAG(absl::Duration, lame_duck, absl::Milliseconds(500),
           "On SIGTERM, time to keep taking requests while health says "
           "NOT_SERVING, 0s to 1h, so that load balancers notice.");
@@ -227,6 +233,9 @@ absl::Status CheckRanges() {
         CheckRange<int64_t>(FLAGS_max_waiting_tokens, 1, 1000000000),
         CheckRange<int64_t>(FLAGS_max_waiting_bytes, 1, int64_t{1} << 40),
         CheckRange(FLAGS_tenant_share, 0.01, 1.0),
+        CheckRange(FLAGS_stuck_after, absl::Seconds(1), absl::Hours(1)),
+        CheckRange(FLAGS_max_connection_age, absl::Seconds(1),
+                   absl::Hours(240)),
         CheckRange(FLAGS_lame_duck, absl::ZeroDuration(), absl::Hours(1)),
         CheckRange(FLAGS_drain_timeout, absl::ZeroDuration(),
                    absl::Hours(1))}) {
@@ -350,6 +359,8 @@ absl::StatusOr<Options> ParseOptions(
     options.tenant_share = absl::GetFlag(FLAGS_tenant_share);
   }
 
+  options.stuck_after = absl::GetFlag(FLAGS_stuck_after);
+  options.max_connection_age = absl::GetFlag(FLAGS_max_connection_age);
   options.lame_duck = absl::GetFlag(FLAGS_lame_duck);
   options.drain_timeout = absl::GetFlag(FLAGS_drain_timeout);
   status.Update(Choose<LogFormat>(

@@ -37,6 +37,8 @@ struct Options {
   std::string tenant_key;  // of metadata; empty: clients are not told apart
   double tenant_share = 1;
 
+  absl::Duration stuck_after = absl::Minutes(1);
+  absl::Duration max_connection_age = absl::Hours(1);
   absl::Duration lame_duck;
   absl::Duration drain_timeout;
 

@@ -123,6 +123,10 @@ absl::Status Server::Listen() {
       GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
       Milliseconds(kLeastPingInterval));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
+                             Milliseconds(options_.max_connection_age));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS,
+                             Milliseconds(options_.drain_timeout));
   grpc_server_ = builder.BuildAndStart();
   if (grpc_server_ == nullptr || port == 0) {
     return absl::UnavailableError(absl::StrCat(
@@ -131,6 +135,7 @@ absl::Status Server::Listen() {
   address_ = WithPort(options_.listen, port);
   if (absl::Status status = ListenForHttp(); !status.ok()) return status;
   health_service_.SetServing(true);
+  WatchWorkers();
   return absl::OkStatus();
 }
 
@@ -163,10 +168,33 @@ void Server::StartWorkers() {
   }
 }
 
+void Server::WatchWorkers() {
+  Watchdog::Options options;
+  options.period = options_.stuck_after / options.limit;
+  watchdog_ = std::make_unique<Watchdog>(
+      options,
+      [this] {
+        std::vector<int64_t> batches;
+        for (const auto& worker : workers_) {
+          batches.push_back(worker->current_batch());
+        }
+        return batches;
+      },
+      [this](int stuck) {
+        Log(stuck > 0 ? LogLevel::kError : LogLevel::kInfo,
+            stuck > 0 ? "workers are stuck: NOT_SERVING"
+                      : "no worker is stuck any more: SERVING",
+            {{"workers", stuck}});
+        metrics_.SetStuckWorkers(stuck);
+        health_service_.SetServing(stuck == 0);
+      });
+}
+
 void Server::Drain() {
   Log(LogLevel::kInfo, "draining",
       {{"lame_duck_seconds", absl::ToDoubleSeconds(options_.lame_duck)},
        {"in_flight", scheduler_.counts().in_flight}});
+  watchdog_.reset();  // it must not say SERVING any more
   health_service_.SetServing(false);
   absl::SleepFor(options_.lame_duck);
   StopServing(options_.drain_timeout);
@@ -180,6 +208,7 @@ void Server::Drain() {
 }
 
 void Server::StopServing(absl::Duration timeout) {
+  watchdog_.reset();
   health_service_.SetServing(false);
   health_service_.EndWatches();
   oip_service_.EndStreams();

@@ -23,6 +23,7 @@
 #include "server/oip_service.h"
 #include "server/options.h"
 #include "server/scheduler.h"
+#include "server/watchdog.h"
 #include "server/worker.h"
 
 namespace tern {
@@ -55,6 +56,7 @@ class Server {
   Scheduler& scheduler() { return scheduler_; }
   CoreBudget& cores() { return cores_; }
   Metrics& metrics() { return metrics_; }
+  const ModelRegistry& models() const { return models_; }
 
  private:
   explicit Server(const Options& options);
@@ -62,6 +64,7 @@ class Server {
   absl::Status Listen();
   absl::Status ListenForHttp();
   void StartWorkers();
+  void WatchWorkers();
   void StopServing(absl::Duration timeout);
 
   const Options options_;
@@ -79,6 +82,7 @@ class Server {
   OipService oip_service_;
   HttpGateway http_gateway_;
   std::unique_ptr<grpc::Server> grpc_server_;
+  std::unique_ptr<Watchdog> watchdog_;
   std::unique_ptr<HttpServer> http_server_;  // null: off
   std::string address_;
   std::string http_address_;

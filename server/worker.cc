@@ -1,8 +1,12 @@
 #include "server/worker.h"
 
+#include <exception>
 #include <optional>
+#include <string>
 
+#include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "server/log.h"
 
 namespace tern {
 namespace {
@@ -41,17 +45,30 @@ Worker::Worker(const Options& options, const Clock* clock, Scheduler* scheduler,
 Worker::~Worker() { thread_.join(); }
 
 void Worker::Run() {
-  while (scheduler_->AwaitWork()) {
+  for (int64_t batches = 0; scheduler_->AwaitWork();) {
     std::optional<CoreBudget::Lease> lease = cores_->Acquire();
     const Work work = scheduler_->Take();
     if (work.empty()) continue;
+    current_batch_ = ++batches;
     if (!scheduler_->HasWaiting()) lease->ExtendTo(team_.max_threads());
     team_.Assemble(lease->cores());
-    const absl::Status status = Compute(work);
+    const absl::Status status = TryToCompute(work);
     team_.Dismiss();
     lease.reset();  // replies are written while the next batch computes
     metrics_->ObserveBatch(work, clock_->Now() - work.taken_at);
     scheduler_->Finish(work, status);
+    current_batch_ = 0;
+  }
+}
+
+absl::Status Worker::TryToCompute(const Work& work) {
+  try {
+    return Compute(work);
+  } catch (const std::exception& error) {
+    Log(LogLevel::kError, "batch failed",
+        {{"model", work.model().name}, {"error", std::string(error.what())}});
+    return absl::InternalError(
+        absl::StrCat("the batch could not be computed: ", error.what()));
   }
 }
 

@@ -11,6 +11,8 @@
 #ifndef TERN_SERVER_WORKER_H_
 #define TERN_SERVER_WORKER_H_
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -44,14 +46,23 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
+  // The number of the batch that it works on, from 1; 0 between batches.
+  // Thread-safe.
+  int64_t current_batch() const { return current_batch_; }
+
  private:
   void Run();
+  // Compute, with whatever is thrown (std::bad_alloc, from a library) as an
+  // INTERNAL error: it ends the batch's requests, not the server.
+  absl::Status TryToCompute(const Work& work);
   absl::Status Compute(const Work& work);
 
   const Clock* const clock_;
   Scheduler* const scheduler_;
   CoreBudget* const cores_;
   Metrics* const metrics_;
+
+  std::atomic<int64_t> current_batch_{0};
 
   // The thread's own.
   ThreadTeam team_;

@@ -1,0 +1,106 @@
+// A worker whom memory fails, or who gets stuck.
+
+#include <atomic>
+#include <cstdlib>
+#include <future>
+#include <memory>
+#include <new>
+
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "gtest/gtest.h"
+#include "tests/server/running_server.h"
+
+namespace {
+// Allocations of exactly this size fail, on all threads; 0: none.
+std::atomic<size_t> failing_bytes = 0;
+}  // namespace
+
+// GCC sees through inlined calls that new is malloc, and does not know why.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+
+void* operator new(size_t bytes) {
+  void* memory = bytes == failing_bytes ? nullptr : std::malloc(bytes);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+
+namespace tern {
+namespace {
+
+using grpc::health::v1::HealthCheckResponse;
+
+TEST(WorkerFaultTest, AWorkerOutOfMemoryFailsTheRequestAndLives) {
+  RunningServer running;
+  const auto model = running.server->models().Find("classifier", "");
+  ASSERT_TRUE(model.ok());
+  const auto ask = [&] {
+    std::promise<absl::Status> ended;
+    auto request = std::make_shared<Request>();
+    request->model = *model;
+    request->sequences.push_back(*(*model)->tokenizer->Encode("text", 16));
+    request->done = [&](const absl::Status& status) {
+      failing_bytes = 0;
+      ended.set_value(status);
+    };
+    EXPECT_EQ(running.server->scheduler().Push(request), absl::OkStatus());
+    return ended.get_future().get();
+  };
+
+  EXPECT_EQ(ask(), absl::OkStatus());
+  failing_bytes = 3 * sizeof(float);
+  const absl::Status failed = ask();
+  EXPECT_EQ(failed.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(failed.message(), ::testing::HasSubstr("bad_alloc"));
+  EXPECT_EQ(ask(), absl::OkStatus());
+  EXPECT_EQ(running.server->scheduler().counts().failed, 1);
+}
+
+HealthCheckResponse::ServingStatus Health(RunningServer& running) {
+  grpc::ClientContext context;
+  HealthCheckResponse response;
+  EXPECT_TRUE(grpc::health::v1::Health::NewStub(running.channel)
+                  ->Check(&context, {}, &response)
+                  .ok());
+  return response.status();
+}
+
+void AwaitHealth(RunningServer& running,
+                 HealthCheckResponse::ServingStatus status) {
+  while (Health(running) != status) absl::SleepFor(absl::Milliseconds(1));
+}
+
+TEST(WorkerFaultTest, AStuckWorkerShowsInHealthAndMetrics) {
+  RunningServer running(
+      [](Options& options) { options.stuck_after = absl::Milliseconds(100); });
+  const auto model = running.server->models().Find("classifier", "");
+  ASSERT_TRUE(model.ok());
+  std::promise<void> go_on;
+  auto request = std::make_shared<Request>();
+  request->model = *model;
+  request->sequences.push_back(*(*model)->tokenizer->Encode("text", 16));
+  // On the worker's thread.
+  request->done = [&](const absl::Status&) { go_on.get_future().wait(); };
+  ASSERT_EQ(running.server->scheduler().Push(request), absl::OkStatus());
+
+  AwaitHealth(running, HealthCheckResponse::NOT_SERVING);
+  EXPECT_THAT(running.server->metrics().Text(),
+              ::testing::HasSubstr("tern_stuck_workers 1"));
+  // The other worker goes on.
+  grpc::ClientContext context;
+  v1::ClassifyResponse response;
+  EXPECT_TRUE(
+      running.inference->Classify(&context, MakeClassify({"a"}), &response)
+          .ok());
+
+  go_on.set_value();
+  AwaitHealth(running, HealthCheckResponse::SERVING);
+  EXPECT_THAT(running.server->metrics().Text(),
+              ::testing::HasSubstr("tern_stuck_workers 0"));
+}
+
+}  // namespace
+}  // namespace tern
