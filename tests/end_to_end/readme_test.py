@@ -58,7 +58,7 @@ class Server:
         self.metrics = f"127.0.0.1:{free_port()}"
         self.process = subprocess.Popen(
             ["script/server", f"--listen={self.address}", f"--metrics_listen={self.metrics}",
-             "--lame_duck=0s", *flags],
+             f"--http_listen=127.0.0.1:{free_port()}", "--lame_duck=0s", *flags],
             cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             start_new_session=True)
         self.log = ""
