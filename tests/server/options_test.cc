@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "absl/flags/reflection.h"
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -108,6 +109,18 @@ TEST_F(OptionsTest, ABadValueIsNamedWithWhatWasExpected) {
 TEST_F(OptionsTest, AValueOutOfRangeIsNamedWithItsBounds) {
   EXPECT_EQ(ErrorOf({"--model=a=b", "--max-batch-tokens=0"}),
             "--max-batch-tokens: expected 1 to 1048576, found '0'");
+}
+
+TEST_F(OptionsTest, ATenantKeyIsAMetadataKey) {
+  EXPECT_EQ(ErrorOf({"--model=a=b", "--tenant-key=x-tenant"}), "");
+  for (const char* key : {"X-Tenant", "x tenant", "tenant-bin"}) {
+    EXPECT_THAT(
+        ErrorOf({"--model=a=b", absl::StrCat("--tenant-key=", key).c_str()}),
+        HasSubstr("--tenant-key: expected lower-case letters"))
+        << key;
+  }
+  EXPECT_EQ(ErrorOf({"--model=a=b", "--tenant-share=2"}),
+            "--tenant-share: expected 0.01 to 1, found '2'");
 }
 
 TEST_F(OptionsTest, ABadChoiceListsTheChoices) {

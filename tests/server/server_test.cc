@@ -447,7 +447,7 @@ TEST(ServerTest, HealthIsServingForTheServerAndEachService) {
             grpc::StatusCode::NOT_FOUND);
   grpc::health::v1::HealthListResponse list;
   ASSERT_TRUE(health->List(&list_context, {}, &list).ok());
-  EXPECT_EQ(list.statuses().size(), 3u);
+  EXPECT_EQ(list.statuses().size(), 4u);
 }
 
 TEST(ServerTest, ReflectionListsTheServices) {
