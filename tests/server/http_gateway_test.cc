@@ -167,10 +167,6 @@ TEST(HttpGatewayTest, DescribesTheServerAndItsModels) {
   EXPECT_EQ(json::parse(running.Get("/v2").body)["name"], "tern");
   const json metadata = json::parse(running.Get("/v2/models/classifier").body);
   EXPECT_EQ(metadata["inputs"][0]["shape"], json({-1, 1}));
-  const json config =
-      json::parse(running.Get("/v2/models/classifier/config").body);
-  EXPECT_EQ(config["max_batch_size"], 1024);
-  EXPECT_EQ(config["parameters"]["precision"]["string_value"], "fp32");
   const json index = json::parse(running.Post("/v2/repository/index", "").body);
   EXPECT_EQ(index[1]["name"], "classifier");
   EXPECT_EQ(index[1]["state"], "READY");
@@ -181,6 +177,21 @@ TEST(HttpGatewayTest, DescribesTheServerAndItsModels) {
   const json models = json::parse(running.Get("/v1/models").body);
   EXPECT_EQ(models["models"][1]["name"], "classifier");
   EXPECT_EQ(models["models"][1]["labels"][0], "label-0");
+}
+
+TEST(HttpGatewayTest, DescribesTheConfigurationOfAModel) {
+#ifdef __SANITIZE_THREAD__
+  // Its headers give a map two more members there, Debian's library does not
+  // know them, and reflection on a map reads past them.
+  GTEST_SKIP() << "protobuf is not built for ThreadSanitizer";
+#endif
+  HttpRunningServer running;
+
+  const json config =
+      json::parse(running.Get("/v2/models/classifier/config").body);
+
+  EXPECT_EQ(config["max_batch_size"], 1024);
+  EXPECT_EQ(config["parameters"]["precision"]["string_value"], "fp32");
 }
 
 TEST(HttpGatewayTest, ThePageAllowsNoOutsideResources) {
