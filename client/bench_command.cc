@@ -260,6 +260,11 @@ absl::Status RunRamp(const Flags& flags, const Bench& bench) {
   const int clients = std::max(flags.clients, 32);
   const LoadResult most = bench.Run(/*rate=*/0, clients);
   if (absl::Status status = CheckAnswered(most); !status.ok()) return status;
+  if (most.calls_per_second == 0) {
+    return absl::DeadlineExceededError(
+        absl::StrCat("no answer came within ",
+                     absl::FormatDuration(flags.duration), " (--seconds)"));
+  }
   if (!flags.json) {
     PrintHeading();
     PrintRow(most, clients, 0);

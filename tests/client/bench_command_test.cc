@@ -60,7 +60,7 @@ TEST_F(BenchCommandTest, ARampDrawsItsPicture) {
   server_.DelayBy(absl::Milliseconds(20));
 
   const CommandResult result =
-      Bench({"--ramp", "--seconds=100ms", "--warm-up=0s", "--json",
+      Bench({"--ramp", "--seconds=600ms", "--warm-up=0s", "--json",
              "--picture=" + path},
             "text\n");
 
