@@ -33,12 +33,9 @@ struct Command {
 };
 
 constexpr Command kCommands[] = {
-    {"classify", tern::ClassifyCommand},
-    {"answer", tern::AnswerCommand},
-    {"embed", tern::EmbedCommand},
-    {"bench", tern::BenchCommand},
-    {"models", tern::ModelsCommand},
-    {"health", tern::HealthCommand},
+    {"classify", tern::ClassifyCommand}, {"answer", tern::AnswerCommand},
+    {"embed", tern::EmbedCommand},       {"bench", tern::BenchCommand},
+    {"models", tern::ModelsCommand},     {"health", tern::HealthCommand},
 };
 
 }  // namespace

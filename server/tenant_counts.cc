@@ -31,10 +31,10 @@ TenantCounts::Entry& TenantCounts::MakePlace(const std::string& tenant) {
   Ranked newcomer;
   newcomer.rank = 1;
   if (top_.size() == most_) {
-    const auto least = std::min_element(
-        top_.begin(), top_.end(), [](const auto& a, const auto& b) {
-          return a.second.rank < b.second.rank;
-        });
+    const auto least = std::min_element(top_.begin(), top_.end(),
+                                        [](const auto& a, const auto& b) {
+                                          return a.second.rank < b.second.rank;
+                                        });
     newcomer.rank += least->second.rank;
     const Entry& gone = least->second.entry;
     others_.accepted += gone.accepted;
