@@ -29,6 +29,12 @@ ABSL_FLAG(std::string, model, "",
 ABSL_FLAG(std::string, models_dir, "",
           "Serve every folder in this one that has a config.json, under its "
           "own name.");
+ABSL_FLAG(std::string, model_repository, "",
+          "Serve the models in this folder, NAME/VERSION/ with versions 1, 2, "
+          "..., and follow it: load what comes, unload what goes.");
+ABSL_FLAG(absl::Duration, repository_poll, absl::Seconds(2),
+          "Time between two looks at --model-repository, 10ms to 1h; 0s: none "
+          "after the start.");
 ABSL_FLAG(bool, verify_checksums, true,
           "Check the SHA-256 of each tensor of a ternary folder at load.");
 ABSL_FLAG(std::string, listen, "127.0.0.1:8500",
@@ -192,10 +198,10 @@ absl::Status AddModelsIn(const std::string& folder, Options& options) {
 }
 
 absl::Status CheckModels(const Options& options) {
-  if (options.models.empty()) {
+  if (options.models.empty() && options.model_repository.empty()) {
     return absl::InvalidArgumentError(
-        "--model: expected at least one name=folder (or --models-dir), found "
-        "none");
+        "--model: expected at least one name=folder (or --models-dir or "
+        "--model-repository), found none");
   }
   std::set<std::pair<std::string, std::string>> seen;
   for (const ModelSource& model : options.models) {
@@ -234,6 +240,11 @@ absl::Status CheckRanges() {
         CheckRange<int64_t>(FLAGS_max_waiting_bytes, 1, int64_t{1} << 40),
         CheckRange(FLAGS_tenant_share, 0.01, 1.0),
         CheckRange(FLAGS_stuck_after, absl::Seconds(1), absl::Hours(1)),
+        CheckRange(FLAGS_repository_poll,
+                   absl::GetFlag(FLAGS_repository_poll) == absl::ZeroDuration()
+                       ? absl::ZeroDuration()
+                       : absl::Milliseconds(10),
+                   absl::Hours(1)),
         CheckRange(FLAGS_max_connection_age, absl::Seconds(1),
                    absl::Hours(240)),
         CheckRange(FLAGS_lame_duck, absl::ZeroDuration(), absl::Hours(1)),
@@ -326,6 +337,8 @@ absl::StatusOr<Options> ParseOptions(
 
   const std::string models_dir = absl::GetFlag(FLAGS_models_dir);
   if (!models_dir.empty()) status.Update(AddModelsIn(models_dir, options));
+  options.model_repository = absl::GetFlag(FLAGS_model_repository);
+  options.repository_poll = absl::GetFlag(FLAGS_repository_poll);
   status.Update(CheckModels(options));
   status.Update(CheckRanges());
   options.verify_checksums = absl::GetFlag(FLAGS_verify_checksums);

@@ -19,6 +19,7 @@
 #include "server/inference_service.h"
 #include "server/metrics.h"
 #include "server/model_registry.h"
+#include "server/model_repository.h"
 #include "server/model_service.h"
 #include "server/oip_service.h"
 #include "server/options.h"
@@ -32,7 +33,8 @@ class Server {
  public:
   // Loads the models, starts the workers and serves. `options` are as
   // ParseOptions makes them.
-  // Errors: those of LoadServedModel; UNAVAILABLE for an address that it
+  // Errors: those of LoadServedModel and ModelRepository::LoadAll;
+  // FAILED_PRECONDITION without a model; UNAVAILABLE for an address that it
   // cannot listen on.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const Options& options);
   // Drains without the lame-duck wait if Drain was not called.
@@ -57,10 +59,18 @@ class Server {
   CoreBudget& cores() { return cores_; }
   Metrics& metrics() { return metrics_; }
   const ModelRegistry& models() const { return models_; }
+  ModelRepository& repository() { return *repository_; }
 
  private:
   explicit Server(const Options& options);
   absl::Status LoadModels();
+  absl::Status LoadRepository();
+  // Says in log and metrics what became of a load.
+  void ReportLoad(
+      const ModelSource& source,
+      const absl::StatusOr<std::shared_ptr<const ServedModel>>& model);
+  // Tells metrics and health which models are served.
+  void AnnounceModels();
   absl::Status Listen();
   absl::Status ListenForHttp();
   void StartWorkers();
@@ -81,6 +91,7 @@ class Server {
   HealthService health_service_;
   OipService oip_service_;
   HttpGateway http_gateway_;
+  std::unique_ptr<ModelRepository> repository_;  // null: none
   std::unique_ptr<grpc::Server> grpc_server_;
   std::unique_ptr<Watchdog> watchdog_;
   std::unique_ptr<HttpServer> http_server_;  // null: off
