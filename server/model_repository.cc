@@ -231,6 +231,17 @@ absl::Status ModelRepository::Load(const std::string& name) {
   return absl::FailedPreconditionError(absl::StrJoin(problems, "; "));
 }
 
+std::vector<ModelRepository::Refused> ModelRepository::AllRefused() {
+  std::lock_guard lock(looking_);
+  std::vector<Refused> all;
+  for (const auto& [key, version] : versions_) {
+    if (version.problem.ok()) continue;
+    all.push_back(
+        {key.first, key.second, std::string(version.problem.message())});
+  }
+  return all;
+}
+
 absl::Status ModelRepository::Unload(const std::string& name) {
   std::lock_guard lock(looking_);
   bool found = false;

@@ -82,6 +82,14 @@ class ModelRepository {
   // Errors: NOT_FOUND.
   absl::Status Unload(const std::string& name);
 
+  // The versions that stand there and are refused, and why.
+  struct Refused {
+    std::string name;
+    std::string version;
+    std::string reason;
+  };
+  std::vector<Refused> AllRefused();
+
  private:
   using Model = std::shared_ptr<const ServedModel>;
   struct Version {

@@ -45,6 +45,11 @@ ABSL_FLAG(std::string, metrics_listen, "127.0.0.1:9464",
 ABSL_FLAG(std::string, http_listen, "",
           "Host and port of HTTP/JSON and of the web page; port 0 is any free "
           "one, empty switches it off.");
+ABSL_FLAG(std::string, admin_listen, "",
+          "With --model-repository: host and port of gRPC for loading and "
+          "unloading models; the host is 127.0.0.1, [::1] or localhost, since "
+          "whoever reaches it may do so. Port 0 is any free one, empty "
+          "switches it off.");
 ABSL_FLAG(int, max_message_bytes, 4 << 20,
           "Longest request, in bytes, 1024 to 1073741824.");
 ABSL_FLAG(int, max_inputs, 1024, "Most inputs of a call, 1 to 1000000.");
@@ -266,6 +271,19 @@ absl::Status CheckAddress(absl::string_view flag, absl::string_view address) {
   return absl::OkStatus();
 }
 
+absl::Status CheckAdminAddress(const Options& options) {
+  const std::string& address = options.admin_listen;
+  if (options.model_repository.empty()) {
+    return BadFlag("admin-listen", "--model-repository beside it", "");
+  }
+  const std::string host = address.substr(0, address.rfind(':'));
+  if (host != "127.0.0.1" && host != "[::1]" && host != "localhost") {
+    return BadFlag("admin-listen", "a port of 127.0.0.1, [::1] or localhost",
+                   address);
+  }
+  return CheckAddress("admin-listen", address);
+}
+
 absl::Status CheckTenantKey(absl::string_view key) {
   // What gRPC takes as a key of text metadata.
   const bool good = std::all_of(key.begin(), key.end(), [](char c) {
@@ -353,6 +371,8 @@ absl::StatusOr<Options> ParseOptions(
   if (!options.http_listen.empty()) {
     status.Update(CheckAddress("http-listen", options.http_listen));
   }
+  options.admin_listen = absl::GetFlag(FLAGS_admin_listen);
+  if (!options.admin_listen.empty()) status.Update(CheckAdminAddress(options));
   options.max_message_bytes = absl::GetFlag(FLAGS_max_message_bytes);
   options.max_inputs = absl::GetFlag(FLAGS_max_inputs);
 

@@ -27,6 +27,7 @@ struct Options {
   std::string listen;          // host:port
   std::string metrics_listen;  // host:port, or empty for none
   std::string http_listen;     // likewise
+  std::string admin_listen;    // likewise; of this machine
   int max_message_bytes = 0;
   int max_inputs = 0;
 

@@ -183,6 +183,7 @@ absl::Status Server::Listen() {
   }
   address_ = WithPort(options_.listen, port);
   if (absl::Status status = ListenForHttp(); !status.ok()) return status;
+  if (absl::Status status = ListenForAdmin(); !status.ok()) return status;
   health_service_.SetServing(true);
   WatchWorkers();
   if (repository_ != nullptr) repository_->Watch();
@@ -200,6 +201,26 @@ absl::Status Server::ListenForHttp() {
   if (!server.ok()) return server.status();
   http_server_ = *std::move(server);
   http_address_ = WithPort(options_.http_listen, http_server_->port());
+  return absl::OkStatus();
+}
+
+absl::Status Server::ListenForAdmin() {
+  if (options_.admin_listen.empty()) return absl::OkStatus();
+  admin_service_ = std::make_unique<AdminService>(&models_, &health_service_,
+                                                  repository_.get());
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(options_.admin_listen,
+                           grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(admin_service_.get());
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  admin_server_ = builder.BuildAndStart();
+  if (admin_server_ == nullptr || port == 0) {
+    return absl::UnavailableError(
+        absl::StrCat("--admin-listen: expected a free address, found '",
+                     options_.admin_listen, "'"));
+  }
+  admin_address_ = WithPort(options_.admin_listen, port);
   return absl::OkStatus();
 }
 
@@ -276,7 +297,13 @@ void Server::StopServing(absl::Duration timeout) {
   }
   scheduler_.Close();
   workers_.clear();
-  repository_.reset();  // a load in progress ends first
+  // A load in progress ends first.
+  if (admin_server_ != nullptr) {
+    admin_server_->Shutdown(absl::ToChronoTime(absl::Now()));
+    admin_server_->Wait();
+    admin_server_.reset();
+  }
+  repository_.reset();
 }
 
 }  // namespace tern

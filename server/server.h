@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "grpcpp/server.h"
+#include "server/admin_service.h"
 #include "server/clock.h"
 #include "server/core_budget.h"
 #include "server/health_service.h"
@@ -42,11 +43,12 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Host and port that gRPC listens on; and HTTP, and /metrics (empty:
-  // nowhere).
+  // Host and port that gRPC listens on; and HTTP, /metrics and the admin
+  // service (empty: nowhere).
   const std::string& address() const { return address_; }
   const std::string& http_address() const { return http_address_; }
   const std::string& metrics_address() const { return metrics_address_; }
+  const std::string& admin_address() const { return admin_address_; }
 
   // Ends serving: health says NOT_SERVING, requests are taken for the
   // lame-duck time still, then connections are told to go away, and all that
@@ -59,7 +61,6 @@ class Server {
   CoreBudget& cores() { return cores_; }
   Metrics& metrics() { return metrics_; }
   const ModelRegistry& models() const { return models_; }
-  ModelRepository& repository() { return *repository_; }
 
  private:
   explicit Server(const Options& options);
@@ -73,6 +74,7 @@ class Server {
   void AnnounceModels();
   absl::Status Listen();
   absl::Status ListenForHttp();
+  absl::Status ListenForAdmin();
   void StartWorkers();
   void WatchWorkers();
   void StopServing(absl::Duration timeout);
@@ -92,12 +94,15 @@ class Server {
   OipService oip_service_;
   HttpGateway http_gateway_;
   std::unique_ptr<ModelRepository> repository_;  // null: none
+  std::unique_ptr<AdminService> admin_service_;  // null: off
+  std::unique_ptr<grpc::Server> admin_server_;   // likewise
   std::unique_ptr<grpc::Server> grpc_server_;
   std::unique_ptr<Watchdog> watchdog_;
   std::unique_ptr<HttpServer> http_server_;  // null: off
   std::string address_;
   std::string http_address_;
   std::string metrics_address_;
+  std::string admin_address_;
 };
 
 }  // namespace tern

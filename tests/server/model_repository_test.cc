@@ -14,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
+#include "inference/grpc_inference_service.grpc.pb.h"
 #include "model/self_check.h"
 #include "model/ternary_folder.h"
 #include "tests/server/running_server.h"
@@ -377,6 +378,62 @@ TEST(ModelRepositoryServerTest, ModelsAreSwappedUnderLoadAndNoCallFails) {
                                  "\"loaded\"} 6"));
   EXPECT_THAT(metrics, HasSubstr("version=\"6\""));
   EXPECT_THAT(metrics, ::testing::Not(HasSubstr("version=\"5\"")));
+}
+
+TEST(ModelRepositoryServerTest, OperatorsLoadAndUnloadOnTheAdminPort) {
+  RepositoryFolder folder;
+  folder.Add("a/1");
+  folder.Add("b/1");
+  RunningServer running([&](Options& options) {
+    options.models.clear();
+    options.model_repository = folder.root();
+    options.repository_poll = absl::ZeroDuration();
+    options.admin_listen = "127.0.0.1:0";
+  });
+  ASSERT_NE(running.server, nullptr);
+  using Service = inference::GRPCInferenceService;
+  const auto admin = Service::NewStub(grpc::CreateChannel(
+      running.server->admin_address(), grpc::InsecureChannelCredentials()));
+  const auto load = [](const auto& stub, const std::string& name) {
+    grpc::ClientContext context;
+    inference::RepositoryModelLoadRequest request;
+    inference::RepositoryModelLoadResponse response;
+    request.set_model_name(name);
+    return stub->RepositoryModelLoad(&context, request, &response);
+  };
+  const auto index = [&] {
+    grpc::ClientContext context;
+    inference::RepositoryIndexResponse response;
+    EXPECT_TRUE(admin->RepositoryIndex(&context, {}, &response).ok());
+    std::vector<std::string> entries;
+    for (const auto& model : response.models()) {
+      entries.push_back(absl::StrCat(model.name(), "/", model.version(), " ",
+                                     model.state(),
+                                     model.reason().empty() ? "" : " why"));
+    }
+    return entries;
+  };
+
+  EXPECT_EQ(load(Service::NewStub(running.channel), "a").error_code(),
+            grpc::StatusCode::UNIMPLEMENTED);
+  folder.Add("a/2");
+  folder.Add("a/3");
+  fs::remove(folder.Path("a/3/config.json"));
+  EXPECT_EQ(load(admin, "a").error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(load(admin, "c").error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_THAT(index(), ElementsAre("a/1 READY", "a/2 READY", "b/1 READY",
+                                   "a/3 UNAVAILABLE why"));
+
+  grpc::ClientContext context;
+  inference::RepositoryModelUnloadRequest request;
+  inference::RepositoryModelUnloadResponse response;
+  request.set_model_name("b");
+  EXPECT_TRUE(admin->RepositoryModelUnload(&context, request, &response).ok());
+  EXPECT_EQ(CheckHealth(running, "models/b").error_code(),
+            grpc::StatusCode::NOT_FOUND);
+  EXPECT_TRUE(load(admin, "b").ok());
+  EXPECT_TRUE(CheckHealth(running, "models/b").ok());
 }
 
 TEST(ModelRepositoryServerTest, AServerWithoutAnyModelDoesNotStart) {
