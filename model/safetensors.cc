@@ -1,7 +1,6 @@
 #include "model/safetensors.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,12 +13,12 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "model/half.h"
 #include "model/json_file.h"
+#include "model/sha256.h"
 
 namespace tern {
 namespace {
@@ -50,15 +49,6 @@ const DTypeInfo& Info(DType dtype) {
 
 std::string ShapeToString(absl::Span<const int64_t> shape) {
   return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
-}
-
-std::string Sha256Hex(absl::Span<const uint8_t> bytes) {
-  uint8_t digest[EVP_MAX_MD_SIZE];
-  unsigned int digest_bytes = 0;
-  EVP_Digest(bytes.data(), bytes.size(), digest, &digest_bytes, EVP_sha256(),
-             nullptr);
-  return absl::BytesToHexString(
-      absl::string_view(reinterpret_cast<const char*>(digest), digest_bytes));
 }
 
 // A tensor as the header describes it, before its bytes are known to exist.

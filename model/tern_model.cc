@@ -18,11 +18,13 @@
 #include "absl/strings/str_format.h"
 #include "model/folder_conversion.h"
 #include "model/inspect_folder.h"
+#include "model/self_check.h"
 #include "model/ternary_folder.h"
 #include "nlohmann/json.hpp"
 
 ABSL_FLAG(bool, json, false, "inspect: print one JSON object");
 ABSL_FLAG(std::string, dtype, "f32", "convert: f32, f16 or bf16");
+ABSL_FLAG(bool, write, false, "self-check: write the file first");
 ABSL_FLAG(bool, help, false, "print how to use tern-model");
 
 namespace tern {
@@ -47,6 +49,10 @@ vocab.txt.
   tern-model ternarize FROM TO
       Makes the weights of the Linear layers and the word embeddings ternary,
       without training (TWN), and says what that cost.
+  tern-model self-check FOLDER [--write]
+      Whether this machine computes what tern_self_check.json expects, with each
+      kernel variant that it can run. --write: writes that file, which the
+      server checks at load; `ternarize` does, too.
   tern-model convert FROM TO [--dtype=f32|f16|bf16]
       Writes all tensors as floats; ternary ones as scale * {-1, 0, 1}.
 
@@ -162,6 +168,33 @@ int Verify(const std::string& folder) {
   return 0;
 }
 
+int CheckSelf(const std::string& folder) {
+  if (absl::GetFlag(FLAGS_write)) {
+    absl::Status written = WriteSelfCheck(folder);
+    if (!written.ok()) return Fail(written);
+  }
+  int failed = 0;
+  for (const Variant* variant : AllVariants()) {
+    if (!variant->supported()) {
+      absl::PrintF("%s: not on this machine\n", variant->name);
+      continue;
+    }
+    const absl::StatusOr<CheckedEngine> engine =
+        LoadCheckedEngine(folder, EngineOptions{}, {variant});
+    if (engine.ok() && !engine->checked) {
+      return Fail(absl::NotFoundError(
+          absl::StrCat(folder, ": expected a ternary folder with ",
+                       kSelfCheckFile, "; --write makes it")));
+    }
+    if (engine.ok()) {
+      absl::PrintF("%s: passed\n", variant->name);
+    } else {
+      failed = Fail(engine.status());
+    }
+  }
+  return failed;
+}
+
 // A bar on stderr, where someone watches.
 void ShowProgress(int done, int total) {
   constexpr int kWidth = 40;
@@ -201,6 +234,8 @@ int Ternarize(const std::string& from, const std::string& to) {
   if (!model.ok()) return Fail(model.status());
   absl::StatusOr<ModelBytes> bytes = CountBytes(*model);
   if (!bytes.ok()) return Fail(bytes.status());
+  absl::Status self_check = WriteSelfCheck(to);
+  if (!self_check.ok()) return Fail(self_check);
   PrintReport(report);
   PrintSizes(*bytes, model->file->file_bytes());
   return 0;
@@ -273,9 +308,9 @@ int Run(int argc, char** argv) {
   const std::vector<std::string> folders(words->begin() + 1, words->end());
 
   size_t expected_folders = 2;
-  if (command == "inspect" || command == "verify")
+  if (command == "inspect" || command == "verify" || command == "self-check") {
     expected_folders = 1;
-  else if (command != "ternarize" && command != "convert") {
+  } else if (command != "ternarize" && command != "convert") {
     return FailUsage(absl::StrCat("unknown command '", command, "'"));
   }
   if (folders.size() != expected_folders) {
@@ -286,6 +321,7 @@ int Run(int argc, char** argv) {
 
   if (command == "inspect") return Inspect(folders[0]);
   if (command == "verify") return Verify(folders[0]);
+  if (command == "self-check") return CheckSelf(folders[0]);
   if (command == "ternarize") return Ternarize(folders[0], folders[1]);
   const std::string dtype = absl::GetFlag(FLAGS_dtype);
   if (dtype == "f32") return Convert(folders[0], folders[1], DType::kF32);

@@ -82,6 +82,12 @@ void HealthService::SetServing(bool serving) {
   for (Watcher* watcher : watchers_) watcher->Update();
 }
 
+void HealthService::SetModels(std::set<std::string> models) {
+  std::lock_guard lock(mutex_);
+  models_ = std::move(models);
+  for (Watcher* watcher : watchers_) watcher->Update();
+}
+
 bool HealthService::serving() {
   std::lock_guard lock(mutex_);
   return serving_;
@@ -115,8 +121,10 @@ grpc::ServerUnaryReactor* HealthService::List(
     HealthListResponse* response) {
   {
     std::lock_guard lock(mutex_);
-    for (const std::string& service : services_) {
-      (*response->mutable_statuses())[service].set_status(StatusOf(service));
+    for (const auto* names : {&services_, &models_}) {
+      for (const std::string& name : *names) {
+        (*response->mutable_statuses())[name].set_status(StatusOf(name));
+      }
     }
   }
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
@@ -135,7 +143,9 @@ grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
 
 HealthService::ServingStatus HealthService::StatusOf(
     const std::string& service) const {
-  if (!services_.contains(service)) return HealthCheckResponse::SERVICE_UNKNOWN;
+  if (!services_.contains(service) && !models_.contains(service)) {
+    return HealthCheckResponse::SERVICE_UNKNOWN;
+  }
   return serving_ ? HealthCheckResponse::SERVING
                   : HealthCheckResponse::NOT_SERVING;
 }

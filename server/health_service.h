@@ -1,4 +1,5 @@
-// grpc.health.v1: whether the server, or one of its services, takes requests.
+// grpc.health.v1: whether the server, or one of its services or models, takes
+// requests. Models are services, too: "models/NAME" and "models/NAME/VERSION".
 //
 // gRPC's own implementation has no List and leaves its Watch streams open, for
 // which a draining server would wait; hence this one.
@@ -27,6 +28,8 @@ class HealthService final : public grpc::health::v1::Health::CallbackService {
   // Sets all services; tells those that watch.
   void SetServing(bool serving);
   bool serving();
+  // Sets which models there are, by those names; tells those that watch.
+  void SetModels(std::set<std::string> models);
   // Ends all Watch streams, and each later one after its first message.
   void EndWatches();
 
@@ -56,6 +59,7 @@ class HealthService final : public grpc::health::v1::Health::CallbackService {
   std::mutex mutex_;
   bool serving_ ABSL_GUARDED_BY(mutex_) = false;
   bool watches_ended_ ABSL_GUARDED_BY(mutex_) = false;
+  std::set<std::string> models_ ABSL_GUARDED_BY(mutex_);
   std::set<Watcher*> watchers_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -57,6 +57,7 @@ int main(int argc, char** argv) {
             {{"address", (*server)->address()},
              {"metrics", (*server)->metrics_address()},
              {"http", (*server)->http_address()},
+             {"admin", (*server)->admin_address()},
              {"workers", options->workers},
              {"threads", options->threads}});
   // For programs that start us: with port 0 only we know the port.
@@ -66,6 +67,9 @@ int main(int argc, char** argv) {
   }
   if (!(*server)->metrics_address().empty()) {
     std::printf("metrics on %s\n", (*server)->metrics_address().c_str());
+  }
+  if (!(*server)->admin_address().empty()) {
+    std::printf("admin on %s\n", (*server)->admin_address().c_str());
   }
   std::fflush(stdout);
 

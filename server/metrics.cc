@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -241,6 +242,10 @@ void ForModel(const prometheus::Family<prometheus::Histogram>& histograms,
   }
 }
 
+// A metric of a model, and the family that it is removed from.
+using ModelGauge =
+    std::pair<prometheus::Family<prometheus::Gauge>*, prometheus::Gauge*>;
+
 // Registers a family of metrics.
 template <typename Builder>
 auto& Add(prometheus::Registry& registry, Builder builder,
@@ -286,6 +291,10 @@ struct Metrics::Impl {
       Add(*registry, prometheus::BuildGauge(), "tern_stuck_workers",
           "Workers that have worked on one batch for too long.")
           .Add({});
+  prometheus::Family<prometheus::Counter>& model_loads =
+      Add(*registry, prometheus::BuildCounter(), "tern_model_loads_total",
+          "Versions of models that were loaded, or refused.");
+  std::set<ModelGauge> model_gauges;  // of the models that are served
   prometheus::Family<prometheus::Gauge>& model_file_bytes =
       Add(*registry, prometheus::BuildGauge(), "tern_model_file_bytes",
           "Size of a model's weights on disk.");
@@ -350,19 +359,38 @@ void Metrics::ObserveBatch(const Work& work, absl::Duration compute) {
       .Observe(static_cast<double>(work.items.size()));
 }
 
-void Metrics::SetModel(const ServedModel& model) {
-  const Engine& engine = *model.engine;
-  const prometheus::Labels labels = {{"model", model.name},
-                                     {"version", model.version}};
-  prometheus::Labels info = labels;
-  info["task"] = std::string(TaskName(engine.config().task));
-  info["precision"] = std::string(PrecisionName(engine.precision()));
-  info["variant"] = std::string(engine.variant());
-  impl_->model_info.Add(info).Set(1);
-  impl_->model_load_seconds.Add(labels).Set(
-      absl::ToDoubleSeconds(model.load_time));
-  impl_->model_file_bytes.Add(labels).Set(
-      static_cast<double>(engine.file_bytes()));
+void Metrics::SetModels(const ModelRegistry::Models& models) {
+  std::set<ModelGauge> gauges;
+  const auto set = [&gauges](prometheus::Family<prometheus::Gauge>& family,
+                             const prometheus::Labels& labels, double value) {
+    prometheus::Gauge& gauge = family.Add(labels);
+    gauge.Set(value);
+    gauges.emplace(&family, &gauge);
+  };
+  for (const auto& model : models) {
+    const Engine& engine = *model->engine;
+    const prometheus::Labels labels = {{"model", model->name},
+                                       {"version", model->version}};
+    prometheus::Labels info = labels;
+    info["task"] = std::string(TaskName(engine.config().task));
+    info["precision"] = std::string(PrecisionName(engine.precision()));
+    info["variant"] = std::string(engine.variant());
+    set(impl_->model_info, info, 1);
+    set(impl_->model_load_seconds, labels,
+        absl::ToDoubleSeconds(model->load_time));
+    set(impl_->model_file_bytes, labels,
+        static_cast<double>(engine.file_bytes()));
+  }
+  for (const ModelGauge& gauge : impl_->model_gauges) {
+    if (!gauges.contains(gauge)) gauge.first->Remove(gauge.second);
+  }
+  impl_->model_gauges = std::move(gauges);
+}
+
+void Metrics::CountLoad(const std::string& model, bool loaded) {
+  impl_->model_loads
+      .Add({{"model", model}, {"result", loaded ? "loaded" : "refused"}})
+      .Increment();
 }
 
 ModelTotals Metrics::TotalsOf(absl::string_view model) const {

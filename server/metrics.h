@@ -61,7 +61,11 @@ class Metrics {
   void CountRejected(absl::string_view reason);
   // A batch that a worker computed in `compute`.
   void ObserveBatch(const Work& work, absl::Duration compute);
-  void SetModel(const ServedModel& model);
+  // Sets which models are served; those that were and are not, it forgets.
+  // One thread at a time.
+  void SetModels(const ModelRegistry::Models& models);
+  // A model that was loaded, or refused: a version that cannot be served.
+  void CountLoad(const std::string& model, bool loaded);
   // Workers that the watchdog found stuck.
   void SetStuckWorkers(int workers);
 

@@ -7,6 +7,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "model/self_check.h"
+#include "server/log.h"
 #include "server/status_mapping.h"
 
 namespace tern {
@@ -51,9 +53,17 @@ absl::StatusOr<std::shared_ptr<const ServedModel>> LoadServedModel(
   EngineOptions options;
   options.precision = source.precision;
   options.verify_checksums = verify_checksums;
-  auto engine = Engine::Load(source.folder, options);
+  auto engine = LoadCheckedEngine(source.folder, options);
   if (!engine.ok()) return Annotate(engine.status(), prefix);
-  model->engine = *std::move(engine);
+  model->engine = std::move(engine->engine);
+  model->self_checked = engine->checked;
+  if (!engine->fell_back.ok()) {
+    Log(LogLevel::kError, "self-check failed: model runs on other kernels",
+        {{"model", source.name},
+         {"version", source.version},
+         {"variant", std::string(model->engine->variant())},
+         {"error", std::string(engine->fell_back.message())}});
+  }
 
   const int tokens = model->tokenizer->vocabulary_size();
   const int embeddings = model->engine->config().vocabulary_size;
@@ -82,23 +92,41 @@ bool ModelRegistry::OlderVersion::operator()(const std::string& a,
   return parts_a.size() < parts_b.size();
 }
 
-absl::Status ModelRegistry::Add(std::shared_ptr<const ServedModel> model) {
+std::shared_ptr<const ModelRegistry::Catalog> ModelRegistry::catalog() const {
   std::lock_guard lock(mutex_);
-  const std::string name = model->name, version = model->version;
-  if (!models_[name].emplace(version, std::move(model)).second) {
-    return absl::AlreadyExistsError(absl::StrCat(
-        "model '", name, "' is given twice in version '", version, "'"));
+  return catalog_;
+}
+
+absl::Status ModelRegistry::Change(const Models& added, const Models& removed) {
+  // The old catalog, and with it perhaps models, goes after the lock.
+  std::shared_ptr<const Catalog> old;
+  std::lock_guard lock(mutex_);
+  auto changed = std::make_shared<Catalog>(*catalog_);
+  for (const auto& model : removed) {
+    const auto versions = changed->find(model->name);
+    if (versions == changed->end()) continue;
+    const auto entry = versions->second.find(model->version);
+    if (entry == versions->second.end() || entry->second != model) continue;
+    versions->second.erase(entry);
+    if (versions->second.empty()) changed->erase(versions);
   }
+  for (const auto& model : added) {
+    if (!(*changed)[model->name].emplace(model->version, model).second) {
+      return absl::AlreadyExistsError(
+          absl::StrCat("model '", model->name, "' is given twice in version '",
+                       model->version, "'"));
+    }
+  }
+  old = std::exchange(catalog_, std::move(changed));
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::shared_ptr<const ServedModel>> ModelRegistry::Find(
-    absl::string_view name, absl::string_view version) const {
-  std::lock_guard lock(mutex_);
-  const auto versions = models_.find(name);
-  if (versions == models_.end()) {
+absl::StatusOr<std::shared_ptr<const ServedModel>> ModelRegistry::FindIn(
+    const Catalog& catalog, absl::string_view name, absl::string_view version) {
+  const auto versions = catalog.find(name);
+  if (versions == catalog.end()) {
     return absl::NotFoundError(absl::StrCat(
-        "no model '", name, "' is served; served: ", ServedNames()));
+        "no model '", name, "' is served; served: ", ServedNames(catalog)));
   }
   if (version.empty()) return versions->second.rbegin()->second;
   const auto model = versions->second.find(std::string(version));
@@ -113,22 +141,25 @@ absl::StatusOr<std::shared_ptr<const ServedModel>> ModelRegistry::Find(
   return model->second;
 }
 
+absl::StatusOr<std::shared_ptr<const ServedModel>> ModelRegistry::Find(
+    absl::string_view name, absl::string_view version) const {
+  return FindIn(*catalog(), name, version);
+}
+
 absl::StatusOr<std::shared_ptr<const ServedModel>> ModelRegistry::FindFor(
     ModelUse use, absl::string_view name, absl::string_view version) const {
+  const std::shared_ptr<const Catalog> catalog = this->catalog();
   if (!name.empty()) {
-    auto model = Find(name, version);
+    auto model = FindIn(*catalog, name, version);
     if (model.ok() && !UsedFor(**model, use)) {
       return absl::InvalidArgumentError(
           absl::StrCat("model '", name, "' is not made for ", UseName(use)));
     }
     return model;
   }
-  std::vector<std::string> names;
-  {
-    std::lock_guard lock(mutex_);
-    for (const auto& [model_name, versions] : models_) {
-      if (UsedFor(*versions.rbegin()->second, use)) names.push_back(model_name);
-    }
+  std::vector<absl::string_view> names;
+  for (const auto& [model_name, versions] : *catalog) {
+    if (UsedFor(*versions.rbegin()->second, use)) names.push_back(model_name);
   }
   if (names.empty()) {
     return absl::NotFoundError(
@@ -139,21 +170,21 @@ absl::StatusOr<std::shared_ptr<const ServedModel>> ModelRegistry::FindFor(
         "model: expected a name, since several models are made for ",
         UseName(use), ": ", absl::StrJoin(names, ", "), "; found none"));
   }
-  return Find(names.front(), version);
+  return FindIn(*catalog, names.front(), version);
 }
 
-std::vector<std::shared_ptr<const ServedModel>> ModelRegistry::All() const {
-  std::lock_guard lock(mutex_);
-  std::vector<std::shared_ptr<const ServedModel>> all;
-  for (const auto& [name, versions] : models_) {
+ModelRegistry::Models ModelRegistry::All() const {
+  const std::shared_ptr<const Catalog> catalog = this->catalog();
+  Models all;
+  for (const auto& [name, versions] : *catalog) {
     for (const auto& [version, model] : versions) all.push_back(model);
   }
   return all;
 }
 
-std::string ModelRegistry::ServedNames() const {
-  if (models_.empty()) return "none";
-  return absl::StrJoin(models_, ", ", [](std::string* out, const auto& entry) {
+std::string ModelRegistry::ServedNames(const Catalog& catalog) {
+  if (catalog.empty()) return "none";
+  return absl::StrJoin(catalog, ", ", [](std::string* out, const auto& entry) {
     absl::StrAppend(out, entry.first);
   });
 }

@@ -1,7 +1,9 @@
 // The models that the server serves, by name and version.
 //
-// A reader gets a shared_ptr to a model and keeps it for as long as its request
-// lives, so a model may be replaced while requests still run on the old one.
+// They may change while the server serves: a change makes a new catalog, which
+// takes the place of the old one at one moment. A request keeps the model that
+// it started with, and a model's memory is freed when the last request that
+// runs on it has ended.
 //
 // Thread-safe.
 
@@ -12,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -38,12 +41,15 @@ struct ServedModel {
   std::string version;
   std::unique_ptr<const Engine> engine;
   std::unique_ptr<const Tokenizer> tokenizer;
+  bool self_checked = false;  // else its folder has no self-check to pass
   absl::Duration load_time;
 };
 
-// Loads engine and tokenizer, and checks that they fit each other.
-// Errors: those of Engine::Load and Tokenizer::Load, with the model's name in
-// front; INVALID_ARGUMENT where the tokenizer has more tokens than the engine.
+// Loads engine and tokenizer, and checks that they fit each other and pass the
+// folder's self-check, if need be with other kernels than the best.
+// Errors: those of LoadCheckedEngine and Tokenizer::Load, with the model's name
+// in front; INVALID_ARGUMENT where the tokenizer has more tokens than the
+// engine.
 absl::StatusOr<std::shared_ptr<const ServedModel>> LoadServedModel(
     const ModelSource& source, bool verify_checksums);
 
@@ -52,8 +58,16 @@ enum class ModelUse { kClassify, kAnswer, kEmbed };
 
 class ModelRegistry {
  public:
-  // Errors: ALREADY_EXISTS for a second model of that name and version.
-  absl::Status Add(std::shared_ptr<const ServedModel> model);
+  using Models = std::vector<std::shared_ptr<const ServedModel>>;
+
+  // Takes `removed` out and puts `added` in; no reader sees one without the
+  // other. Of `removed`, what is not served is ignored.
+  // Errors, which change nothing: ALREADY_EXISTS for a second model of a name
+  // and version.
+  absl::Status Change(const Models& added, const Models& removed);
+  absl::Status Add(std::shared_ptr<const ServedModel> model) {
+    return Change({std::move(model)}, {});
+  }
 
   // The model; an empty version means the newest.
   // Errors: NOT_FOUND listing what is served.
@@ -67,7 +81,7 @@ class ModelRegistry {
       ModelUse use, absl::string_view name, absl::string_view version) const;
 
   // Sorted by name, then version, oldest first.
-  std::vector<std::shared_ptr<const ServedModel>> All() const;
+  Models All() const;
 
  private:
   // "2" comes before "10", "1.9" before "1.10".
@@ -77,12 +91,20 @@ class ModelRegistry {
   using Versions =
       std::map<std::string, std::shared_ptr<const ServedModel>, OlderVersion>;
 
-  std::string ServedNames() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  using Catalog = std::map<std::string, Versions, std::less<>>;
+
+  static std::string ServedNames(const Catalog& catalog);
+  static absl::StatusOr<std::shared_ptr<const ServedModel>> FindIn(
+      const Catalog& catalog, absl::string_view name,
+      absl::string_view version);
+  // What is served now; constant.
+  std::shared_ptr<const Catalog> catalog() const;
 
   // std::mutex, which ThreadSanitizer sees; Debian's Abseil is not
-  // instrumented.
+  // instrumented, nor would it understand std::atomic<std::shared_ptr>.
   mutable std::mutex mutex_;
-  std::map<std::string, Versions, std::less<>> models_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const Catalog> catalog_ ABSL_GUARDED_BY(mutex_) =
+      std::make_shared<const Catalog>();
 };
 
 }  // namespace tern

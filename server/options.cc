@@ -29,6 +29,12 @@ ABSL_FLAG(std::string, model, "",
 ABSL_FLAG(std::string, models_dir, "",
           "Serve every folder in this one that has a config.json, under its "
           "own name.");
+ABSL_FLAG(std::string, model_repository, "",
+          "Serve the models in this folder, NAME/VERSION/ with versions 1, 2, "
+          "..., and follow it: load what comes, unload what goes.");
+ABSL_FLAG(absl::Duration, repository_poll, absl::Seconds(2),
+          "Time between two looks at --model-repository, 10ms to 1h; 0s: none "
+          "after the start.");
 ABSL_FLAG(bool, verify_checksums, true,
           "Check the SHA-256 of each tensor of a ternary folder at load.");
 ABSL_FLAG(std::string, listen, "127.0.0.1:8500",
@@ -39,6 +45,11 @@ ABSL_FLAG(std::string, metrics_listen, "127.0.0.1:9464",
 ABSL_FLAG(std::string, http_listen, "",
           "Host and port of HTTP/JSON and of the web page; port 0 is any free "
           "one, empty switches it off.");
+ABSL_FLAG(std::string, admin_listen, "",
+          "With --model-repository: host and port of gRPC for loading and "
+          "unloading models; the host is 127.0.0.1, [::1] or localhost, since "
+          "whoever reaches it may do so. Port 0 is any free one, empty "
+          "switches it off.");
 ABSL_FLAG(int, max_message_bytes, 4 << 20,
           "Longest request, in bytes, 1024 to 1073741824.");
 ABSL_FLAG(int, max_inputs, 1024, "Most inputs of a call, 1 to 1000000.");
@@ -192,10 +203,10 @@ absl::Status AddModelsIn(const std::string& folder, Options& options) {
 }
 
 absl::Status CheckModels(const Options& options) {
-  if (options.models.empty()) {
+  if (options.models.empty() && options.model_repository.empty()) {
     return absl::InvalidArgumentError(
-        "--model: expected at least one name=folder (or --models-dir), found "
-        "none");
+        "--model: expected at least one name=folder (or --models-dir or "
+        "--model-repository), found none");
   }
   std::set<std::pair<std::string, std::string>> seen;
   for (const ModelSource& model : options.models) {
@@ -234,6 +245,11 @@ absl::Status CheckRanges() {
         CheckRange<int64_t>(FLAGS_max_waiting_bytes, 1, int64_t{1} << 40),
         CheckRange(FLAGS_tenant_share, 0.01, 1.0),
         CheckRange(FLAGS_stuck_after, absl::Seconds(1), absl::Hours(1)),
+        CheckRange(FLAGS_repository_poll,
+                   absl::GetFlag(FLAGS_repository_poll) == absl::ZeroDuration()
+                       ? absl::ZeroDuration()
+                       : absl::Milliseconds(10),
+                   absl::Hours(1)),
         CheckRange(FLAGS_max_connection_age, absl::Seconds(1),
                    absl::Hours(240)),
         CheckRange(FLAGS_lame_duck, absl::ZeroDuration(), absl::Hours(1)),
@@ -253,6 +269,19 @@ absl::Status CheckAddress(absl::string_view flag, absl::string_view address) {
     return BadFlag(flag, "host:port", address);
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckAdminAddress(const Options& options) {
+  const std::string& address = options.admin_listen;
+  if (options.model_repository.empty()) {
+    return BadFlag("admin-listen", "--model-repository beside it", "");
+  }
+  const std::string host = address.substr(0, address.rfind(':'));
+  if (host != "127.0.0.1" && host != "[::1]" && host != "localhost") {
+    return BadFlag("admin-listen", "a port of 127.0.0.1, [::1] or localhost",
+                   address);
+  }
+  return CheckAddress("admin-listen", address);
 }
 
 absl::Status CheckTenantKey(absl::string_view key) {
@@ -326,6 +355,8 @@ absl::StatusOr<Options> ParseOptions(
 
   const std::string models_dir = absl::GetFlag(FLAGS_models_dir);
   if (!models_dir.empty()) status.Update(AddModelsIn(models_dir, options));
+  options.model_repository = absl::GetFlag(FLAGS_model_repository);
+  options.repository_poll = absl::GetFlag(FLAGS_repository_poll);
   status.Update(CheckModels(options));
   status.Update(CheckRanges());
   options.verify_checksums = absl::GetFlag(FLAGS_verify_checksums);
@@ -340,6 +371,8 @@ absl::StatusOr<Options> ParseOptions(
   if (!options.http_listen.empty()) {
     status.Update(CheckAddress("http-listen", options.http_listen));
   }
+  options.admin_listen = absl::GetFlag(FLAGS_admin_listen);
+  if (!options.admin_listen.empty()) status.Update(CheckAdminAddress(options));
   options.max_message_bytes = absl::GetFlag(FLAGS_max_message_bytes);
   options.max_inputs = absl::GetFlag(FLAGS_max_inputs);
 

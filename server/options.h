@@ -19,12 +19,15 @@ namespace tern {
 struct Options {
   bool help = false;  // print HelpText() and exit; nothing else was checked
 
-  std::vector<ModelSource> models;  // at least one, of different names
+  std::vector<ModelSource> models;  // of different names or versions
+  std::string model_repository;     // empty: none; then there are models
+  absl::Duration repository_poll = absl::Seconds(2);
   bool verify_checksums = true;
 
   std::string listen;          // host:port
   std::string metrics_listen;  // host:port, or empty for none
   std::string http_listen;     // likewise
+  std::string admin_listen;    // likewise; of this machine
   int max_message_bytes = 0;
   int max_inputs = 0;
 

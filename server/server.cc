@@ -1,6 +1,6 @@
 #include "server/server.h"
 
-#include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -76,23 +76,72 @@ Server::~Server() { StopServing(options_.drain_timeout); }
 
 absl::Status Server::LoadModels() {
   for (const ModelSource& source : options_.models) {
-    auto model = LoadServedModel(source, options_.verify_checksums);
+    const auto model = LoadServedModel(source, options_.verify_checksums);
     if (!model.ok()) return model.status();
-    const Engine& engine = *(*model)->engine;
-    Log(LogLevel::kInfo, "model loaded",
+    ReportLoad(source, model);
+    if (absl::Status status = models_.Add(*model); !status.ok()) return status;
+  }
+  if (absl::Status status = LoadRepository(); !status.ok()) return status;
+  AnnounceModels();
+  return absl::OkStatus();
+}
+
+absl::Status Server::LoadRepository() {
+  if (options_.model_repository.empty()) return absl::OkStatus();
+  repository_ = std::make_unique<ModelRepository>(
+      ModelRepository::Options{.root = options_.model_repository,
+                               .poll = options_.repository_poll,
+                               .verify_checksums = options_.verify_checksums},
+      &models_,
+      ModelRepository::Observer{
+          .loaded =
+              [this](const ModelSource& source,
+                     const absl::StatusOr<std::shared_ptr<const ServedModel>>&
+                         model) { ReportLoad(source, model); },
+          .changed = [this] { AnnounceModels(); }});
+  if (absl::Status status = repository_->LoadAll(); !status.ok()) {
+    return status;
+  }
+  if (!models_.All().empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "--model-repository: expected NAME/VERSION folders that can be served, "
+      "found none in '",
+      options_.model_repository, "'"));
+}
+
+void Server::ReportLoad(
+    const ModelSource& source,
+    const absl::StatusOr<std::shared_ptr<const ServedModel>>& model) {
+  metrics_.CountLoad(source.name, model.ok());
+  if (!model.ok()) {
+    Log(LogLevel::kError, "model refused",
         {{"model", source.name},
          {"version", source.version},
          {"folder", source.folder},
-         {"precision", std::string(PrecisionName(engine.precision()))},
-         {"variant", std::string(engine.variant())},
-         {"bytes", engine.file_bytes()},
-         {"seconds", absl::ToDoubleSeconds((*model)->load_time)}});
-    metrics_.SetModel(**model);
-    if (absl::Status status = models_.Add(*std::move(model)); !status.ok()) {
-      return status;
-    }
+         {"error", std::string(model.status().message())}});
+    return;
   }
-  return absl::OkStatus();
+  const Engine& engine = *(*model)->engine;
+  Log(LogLevel::kInfo, "model loaded",
+      {{"model", source.name},
+       {"version", source.version},
+       {"folder", source.folder},
+       {"precision", std::string(PrecisionName(engine.precision()))},
+       {"variant", std::string(engine.variant())},
+       {"self_check", (*model)->self_checked ? "passed" : "none"},
+       {"bytes", engine.file_bytes()},
+       {"seconds", absl::ToDoubleSeconds((*model)->load_time)}});
+}
+
+void Server::AnnounceModels() {
+  const ModelRegistry::Models models = models_.All();
+  metrics_.SetModels(models);
+  std::set<std::string> services;
+  for (const auto& model : models) {
+    services.insert(absl::StrCat("models/", model->name));
+    services.insert(absl::StrCat("models/", model->name, "/", model->version));
+  }
+  health_service_.SetModels(std::move(services));
 }
 
 absl::Status Server::Listen() {
@@ -134,8 +183,10 @@ absl::Status Server::Listen() {
   }
   address_ = WithPort(options_.listen, port);
   if (absl::Status status = ListenForHttp(); !status.ok()) return status;
+  if (absl::Status status = ListenForAdmin(); !status.ok()) return status;
   health_service_.SetServing(true);
   WatchWorkers();
+  if (repository_ != nullptr) repository_->Watch();
   return absl::OkStatus();
 }
 
@@ -153,15 +204,31 @@ absl::Status Server::ListenForHttp() {
   return absl::OkStatus();
 }
 
+absl::Status Server::ListenForAdmin() {
+  if (options_.admin_listen.empty()) return absl::OkStatus();
+  admin_service_ = std::make_unique<AdminService>(&models_, &health_service_,
+                                                  repository_.get());
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(options_.admin_listen,
+                           grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(admin_service_.get());
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  admin_server_ = builder.BuildAndStart();
+  if (admin_server_ == nullptr || port == 0) {
+    return absl::UnavailableError(
+        absl::StrCat("--admin-listen: expected a free address, found '",
+                     options_.admin_listen, "'"));
+  }
+  admin_address_ = WithPort(options_.admin_listen, port);
+  return absl::OkStatus();
+}
+
 void Server::StartWorkers() {
   Worker::Options options;
   options.max_batch_tokens = options_.max_batch_tokens;
   options.max_threads = options_.threads;
   const auto models = models_.All();
-  for (const auto& model : models) {
-    options.max_batch_tokens = std::max(options.max_batch_tokens,
-                                        model->engine->config().max_positions);
-  }
   for (int i = 0; i < options_.workers; ++i) {
     workers_.push_back(std::make_unique<Worker>(options, &clock_, &scheduler_,
                                                 &cores_, &metrics_, models));
@@ -194,6 +261,7 @@ void Server::Drain() {
   Log(LogLevel::kInfo, "draining",
       {{"lame_duck_seconds", absl::ToDoubleSeconds(options_.lame_duck)},
        {"in_flight", scheduler_.counts().in_flight}});
+  if (repository_ != nullptr) repository_->Stop();
   watchdog_.reset();  // it must not say SERVING any more
   health_service_.SetServing(false);
   absl::SleepFor(options_.lame_duck);
@@ -229,6 +297,13 @@ void Server::StopServing(absl::Duration timeout) {
   }
   scheduler_.Close();
   workers_.clear();
+  // A load in progress ends first.
+  if (admin_server_ != nullptr) {
+    admin_server_->Shutdown(absl::ToChronoTime(absl::Now()));
+    admin_server_->Wait();
+    admin_server_.reset();
+  }
+  repository_.reset();
 }
 
 }  // namespace tern

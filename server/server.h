@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "grpcpp/server.h"
+#include "server/admin_service.h"
 #include "server/clock.h"
 #include "server/core_budget.h"
 #include "server/health_service.h"
@@ -19,6 +20,7 @@
 #include "server/inference_service.h"
 #include "server/metrics.h"
 #include "server/model_registry.h"
+#include "server/model_repository.h"
 #include "server/model_service.h"
 #include "server/oip_service.h"
 #include "server/options.h"
@@ -32,7 +34,8 @@ class Server {
  public:
   // Loads the models, starts the workers and serves. `options` are as
   // ParseOptions makes them.
-  // Errors: those of LoadServedModel; UNAVAILABLE for an address that it
+  // Errors: those of LoadServedModel and ModelRepository::LoadAll;
+  // FAILED_PRECONDITION without a model; UNAVAILABLE for an address that it
   // cannot listen on.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const Options& options);
   // Drains without the lame-duck wait if Drain was not called.
@@ -40,11 +43,12 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Host and port that gRPC listens on; and HTTP, and /metrics (empty:
-  // nowhere).
+  // Host and port that gRPC listens on; and HTTP, /metrics and the admin
+  // service (empty: nowhere).
   const std::string& address() const { return address_; }
   const std::string& http_address() const { return http_address_; }
   const std::string& metrics_address() const { return metrics_address_; }
+  const std::string& admin_address() const { return admin_address_; }
 
   // Ends serving: health says NOT_SERVING, requests are taken for the
   // lame-duck time still, then connections are told to go away, and all that
@@ -61,8 +65,16 @@ class Server {
  private:
   explicit Server(const Options& options);
   absl::Status LoadModels();
+  absl::Status LoadRepository();
+  // Says in log and metrics what became of a load.
+  void ReportLoad(
+      const ModelSource& source,
+      const absl::StatusOr<std::shared_ptr<const ServedModel>>& model);
+  // Tells metrics and health which models are served.
+  void AnnounceModels();
   absl::Status Listen();
   absl::Status ListenForHttp();
+  absl::Status ListenForAdmin();
   void StartWorkers();
   void WatchWorkers();
   void StopServing(absl::Duration timeout);
@@ -81,12 +93,16 @@ class Server {
   HealthService health_service_;
   OipService oip_service_;
   HttpGateway http_gateway_;
+  std::unique_ptr<ModelRepository> repository_;  // null: none
+  std::unique_ptr<AdminService> admin_service_;  // null: off
+  std::unique_ptr<grpc::Server> admin_server_;   // likewise
   std::unique_ptr<grpc::Server> grpc_server_;
   std::unique_ptr<Watchdog> watchdog_;
   std::unique_ptr<HttpServer> http_server_;  // null: off
   std::string address_;
   std::string http_address_;
   std::string metrics_address_;
+  std::string admin_address_;
 };
 
 }  // namespace tern

@@ -37,8 +37,9 @@ Worker::Worker(const Options& options, const Clock* clock, Scheduler* scheduler,
       cores_(cores),
       metrics_(metrics),
       team_(options.max_threads),
-      workspace_(options.max_batch_tokens, options.max_threads) {
-  for (const auto& model : models) workspace_.Reserve(model->engine->config());
+      workspace_(std::make_unique<Workspace>(options.max_batch_tokens,
+                                             options.max_threads)) {
+  for (const auto& model : models) Reserve(model->engine->config());
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -72,6 +73,15 @@ absl::Status Worker::TryToCompute(const Work& work) {
   }
 }
 
+void Worker::Reserve(const BertConfig& config) {
+  // A model that came after the start may take longer sequences.
+  if (config.max_positions > workspace_->max_tokens()) {
+    workspace_ = std::make_unique<Workspace>(config.max_positions,
+                                             workspace_->max_threads());
+  }
+  workspace_->Reserve(config);
+}
+
 absl::Status Worker::Compute(const Work& work) {
   batch_.Clear();
   for (const Work::Item& item : work.items) {
@@ -79,9 +89,9 @@ absl::Status Worker::Compute(const Work& work) {
     batch_.Add(encoding.ids, encoding.type_ids);
   }
   const Engine& engine = *work.model().engine;
-  workspace_.Reserve(engine.config());
+  Reserve(engine.config());
   const absl::StatusOr<absl::Span<const float>> logits = engine.Forward(
-      batch_, workspace_, team_, [&] { return scheduler_->Abandoned(work); });
+      batch_, *workspace_, team_, [&] { return scheduler_->Abandoned(work); });
   if (!logits.ok()) return logits.status();
   HandOut(*logits, batch_, work);
   return absl::OkStatus();

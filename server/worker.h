@@ -31,7 +31,7 @@ namespace tern {
 class Worker {
  public:
   struct Options {
-    int max_batch_tokens = 1024;  // at least the longest sequence of any model
+    int max_batch_tokens = 1024;  // memory grows for a longer sequence
     int max_threads = 1;          // per batch
   };
 
@@ -56,6 +56,8 @@ class Worker {
   // INTERNAL error: it ends the batch's requests, not the server.
   absl::Status TryToCompute(const Work& work);
   absl::Status Compute(const Work& work);
+  // Makes room for a model.
+  void Reserve(const BertConfig& config);
 
   const Clock* const clock_;
   Scheduler* const scheduler_;
@@ -66,7 +68,7 @@ class Worker {
 
   // The thread's own.
   ThreadTeam team_;
-  Workspace workspace_;
+  std::unique_ptr<Workspace> workspace_;
   Batch batch_;
 
   std::thread thread_;  // last: it uses all of the above

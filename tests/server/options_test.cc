@@ -50,6 +50,25 @@ TEST_F(OptionsTest, DashesAndUnderscoresAreTheSame) {
   EXPECT_FALSE(options->verify_checksums);
 }
 
+TEST_F(OptionsTest, TheAdminPortIsOfThisMachineAndNeedsARepository) {
+  EXPECT_THAT(ErrorOf({"--model=a=b", "--admin-listen=127.0.0.1:1"}),
+              HasSubstr("--admin-listen: expected --model-repository"));
+  EXPECT_EQ(ErrorOf({"--model-repository=r", "--admin-listen=[::1]:0"}), "");
+  EXPECT_THAT(ErrorOf({"--model-repository=r", "--admin-listen=0.0.0.0:1"}),
+              HasSubstr("--admin-listen: expected a port of 127.0.0.1"));
+}
+
+TEST_F(OptionsTest, ARepositoryNeedsNoOtherModelAndMayNotBeFollowed) {
+  const auto options =
+      ParseOptions({"--model-repository=r", "--repository-poll=0"});
+
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->model_repository, "r");
+  EXPECT_EQ(options->repository_poll, absl::ZeroDuration());
+  EXPECT_THAT(ErrorOf({"--model-repository=r", "--repository-poll=1ms"}),
+              HasSubstr("--repository-poll: expected 10ms to 1h"));
+}
+
 TEST_F(OptionsTest, WorkersAndThreadsAreTheCoresByDefault) {
   const auto options = ParseOptions({"--model=a=b"});
 

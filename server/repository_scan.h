@@ -1,0 +1,41 @@
+// What stands in the folder of a model repository.
+//
+//   ROOT/NAME/VERSION/   a Hugging Face folder; VERSION is a whole number from
+//   1
+//
+// Other names, hidden ones and those that end in .tmp are no models: there
+// people may put a folder together and then rename it.
+//
+// Thread-safe: pure functions.
+
+#ifndef TERN_SERVER_REPOSITORY_SCAN_H_
+#define TERN_SERVER_REPOSITORY_SCAN_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace tern {
+
+struct FoundVersion {
+  std::string name;
+  std::string version;
+  std::string folder;
+  // Changes with any change of the folder's files.
+  std::string fingerprint;
+};
+
+// All versions, in no order.
+// Errors: what errno says, naming the folder that cannot be read; a part of a
+// repository is not to be taken for all of it.
+absl::StatusOr<std::vector<FoundVersion>> ScanRepository(
+    const std::string& root);
+
+// Names, sizes, times and inodes of all files below `folder`; empty where it
+// changed meanwhile or cannot be read.
+std::string FolderFingerprint(const std::string& folder);
+
+}  // namespace tern
+
+#endif  // TERN_SERVER_REPOSITORY_SCAN_H_
