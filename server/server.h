@@ -13,6 +13,7 @@
 #include "grpcpp/server.h"
 #include "server/clock.h"
 #include "server/core_budget.h"
+#include "server/credentials.h"
 #include "server/health_service.h"
 #include "server/http_gateway.h"
 #include "server/http_server.h"
@@ -32,8 +33,8 @@ class Server {
  public:
   // Loads the models, starts the workers and serves. `options` are as
   // ParseOptions makes them.
-  // Errors: those of LoadServedModel; UNAVAILABLE for an address that it
-  // cannot listen on.
+  // Errors: those of LoadServedModel and Credentials::Load; UNAVAILABLE for an
+  // address that it cannot listen on.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const Options& options);
   // Drains without the lame-duck wait if Drain was not called.
   ~Server();
@@ -56,6 +57,7 @@ class Server {
   Scheduler& scheduler() { return scheduler_; }
   CoreBudget& cores() { return cores_; }
   Metrics& metrics() { return metrics_; }
+  Credentials& credentials() { return *credentials_; }
   const ModelRegistry& models() const { return models_; }
 
  private:
@@ -81,6 +83,7 @@ class Server {
   HealthService health_service_;
   OipService oip_service_;
   HttpGateway http_gateway_;
+  std::unique_ptr<Credentials> credentials_;
   std::unique_ptr<grpc::Server> grpc_server_;
   std::unique_ptr<Watchdog> watchdog_;
   std::unique_ptr<HttpServer> http_server_;  // null: off
