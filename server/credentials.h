@@ -30,8 +30,8 @@ namespace tern {
 class Credentials {
  public:
   struct Options {
-    TlsFiles tls;
-    std::string tokens_file;  // empty: everybody may do everything
+    TlsFiles tls = {};
+    std::string tokens_file = {};  // empty: everybody may do everything
     absl::Duration period = absl::Seconds(1);  // between looks at the files
   };
 

@@ -60,9 +60,12 @@ class Port {
     if (material == shown_) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
     const grpc_ssl_pem_key_cert_pair pair = {material->key.c_str(),
                                              material->certificate.c_str()};
-    *config = grpc_ssl_server_certificate_config_create(
-        material->client_ca.empty() ? nullptr : material->client_ca.c_str(),
-        &pair, 1);
+    // gRPC wants an authority even if it asks no client for a certificate.
+    const std::string& authority = material->client_ca.empty()
+                                       ? material->certificate
+                                       : material->client_ca;
+    *config =
+        grpc_ssl_server_certificate_config_create(authority.c_str(), &pair, 1);
     shown_ = std::move(material);
     return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
   }

@@ -67,8 +67,7 @@ absl::StatusOr<Tokens> Tokens::Parse(absl::string_view text,
           std::begin(kScopes), std::end(kScopes),
           [name](const auto& known) { return known.first == name; });
       if (scope == std::end(kScopes)) {
-        return bad("scopes among inference,admin,metrics",
-                   absl::StrCat("'", name, "'"));
+        return bad("scopes among inference,admin,metrics", "others");
       }
       entry.scopes.insert(scope->second);
     }
