@@ -39,7 +39,7 @@ absl::StatusOr<std::unique_ptr<TokenFile>> TokenFile::Open(
 
 std::string TokenFile::Get() {
   std::lock_guard lock(mutex_);
-  if (absl::Now() - read_at_ > max_age_) {
+  if (absl::Now() - read_at_ >= max_age_) {
     read_at_ = absl::Now();
     if (auto token = ReadToken(path_); token.ok()) token_ = *std::move(token);
   }

@@ -24,8 +24,8 @@ class TokenFile {
   static absl::StatusOr<std::unique_ptr<TokenFile>> Open(
       const std::string& path, absl::Duration max_age = absl::Minutes(1));
 
-  // The first word of the file. Reads it again if that was longer than
-  // `max_age` ago; where it is bad then, the token stays.
+  // The first word of the file. Reads it again if that was `max_age` ago
+  // or longer; where it is bad then, the token stays.
   std::string Get();
 
  private:
