@@ -2,6 +2,9 @@
 #
 #   docker build -t tern . && docker run --read-only -p 8500:8500 -p 9464:9464 tern
 #
+# Arguments of your own replace those of CMD: bring --tls-certificate and
+# --tls-key, or repeat --insecure.
+#
 # The last stage holds the two programs, the shared libraries they load and
 # nothing else: no shell, no package manager.
 
@@ -27,4 +30,4 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["tern", "health"]
 ENTRYPOINT ["tern-server", "--listen=0.0.0.0:8500", "--metrics-listen=0.0.0.0:9464"]
-CMD ["--models-dir=/models", "--log-format=json"]
+CMD ["--models-dir=/models", "--log-format=json", "--insecure"]

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/read_file.h"
 #include "client/service_config.h"
+#include "client/token_file.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tern/v1/inference_service.grpc.pb.h"
 #include "tern/v1/model_service.grpc.pb.h"
@@ -23,12 +24,15 @@ absl::StatusOr<std::string> ReadPem(const std::string& path) {
   return path.empty() ? std::string() : ReadFile(path);
 }
 
+bool WantsTls(const ClientOptions& options) {
+  return options.tls || !options.tls_root_file.empty() ||
+         !options.tls_certificate_file.empty() ||
+         !options.tls_key_file.empty() || !options.tls_server_name.empty();
+}
+
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeCredentials(
     const ClientOptions& options) {
-  const bool tls = options.tls || !options.tls_root_file.empty() ||
-                   !options.tls_certificate_file.empty() ||
-                   !options.tls_key_file.empty();
-  if (!tls) return grpc::InsecureChannelCredentials();
+  if (!WantsTls(options)) return grpc::InsecureChannelCredentials();
   if (options.tls_certificate_file.empty() != options.tls_key_file.empty()) {
     return absl::InvalidArgumentError(
         "a client certificate needs its key, and a key its certificate");
@@ -58,6 +62,9 @@ std::shared_ptr<grpc::Channel> MakeChannel(
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5000);
   arguments.SetMaxReceiveMessageSize(-1);
+  if (!options.tls_server_name.empty()) {
+    arguments.SetSslTargetNameOverride(options.tls_server_name);
+  }
   return grpc::CreateCustomChannel(target, credentials, arguments);
 }
 
@@ -77,9 +84,10 @@ std::string ConnectionFailure(absl::string_view message) {
 
 struct Client::Impl {
   Impl(std::string target, const ClientOptions& options,
-       std::shared_ptr<grpc::Channel> channel)
+       std::unique_ptr<TokenFile> token, std::shared_ptr<grpc::Channel> channel)
       : target(std::move(target)),
         deadline(options.deadline),
+        token(std::move(token)),
         channel(std::move(channel)),
         inference(v1::InferenceService::NewStub(this->channel)),
         models(v1::ModelService::NewStub(this->channel)),
@@ -94,6 +102,10 @@ struct Client::Impl {
       const Request& request) const {
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
+    if (token != nullptr) {
+      context.AddMetadata("authorization",
+                          absl::StrCat("Bearer ", token->Get()));
+    }
     Response response;
     const grpc::Status status = (stub.*method)(&context, request, &response);
     if (!status.ok()) return FromGrpc(status, context);
@@ -117,6 +129,7 @@ struct Client::Impl {
 
   const std::string target;
   const absl::Duration deadline;
+  const std::unique_ptr<TokenFile> token;  // null: none is sent
   const std::shared_ptr<grpc::Channel> channel;
   const std::unique_ptr<v1::InferenceService::Stub> inference;
   const std::unique_ptr<v1::ModelService::Stub> models;
@@ -135,8 +148,20 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Create(
   }
   auto credentials = MakeCredentials(options);
   if (!credentials.ok()) return credentials.status();
-  return std::unique_ptr<Client>(new Client(std::make_unique<Impl>(
-      target, options, MakeChannel(target, options, *credentials))));
+  std::unique_ptr<TokenFile> token;
+  if (!options.token_file.empty()) {
+    if (!WantsTls(options) && !options.insecure_token) {
+      return absl::InvalidArgumentError(
+          "a token needs TLS, so that nobody reads it on its way, or "
+          "insecure_token (--insecure-token)");
+    }
+    auto opened = TokenFile::Open(options.token_file);
+    if (!opened.ok()) return opened.status();
+    token = *std::move(opened);
+  }
+  return std::unique_ptr<Client>(new Client(
+      std::make_unique<Impl>(target, options, std::move(token),
+                             MakeChannel(target, options, *credentials))));
 }
 
 Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -39,6 +39,14 @@ struct ClientOptions {
   std::string tls_root_file = {};  // certificates to trust instead of those
   std::string tls_certificate_file = {};  // the client's chain, for mutual TLS
   std::string tls_key_file = {};          // and its key
+  // The name in the server's certificate; empty: the one in the target.
+  std::string tls_server_name = {};
+
+  // A file whose first word is sent with every call as a bearer token. It is
+  // read again once it has been in use for a minute, so it may be replaced.
+  std::string token_file = {};
+  // Lets the token be sent without TLS, too, where others may read it.
+  bool insecure_token = false;
 };
 
 // What a server says of itself.
@@ -55,8 +63,8 @@ class Client {
   // `ipv4:10.0.0.1:8500,10.0.0.2:8500`, `unix:path`. Connects at the first
   // call, not here.
   // Errors: INVALID_ARGUMENT for an empty target, a non-positive deadline, a
-  // certificate without its key or the other way round; NOT_FOUND for a PEM
-  // file that cannot be read.
+  // certificate without its key or the other way round, a token without TLS;
+  // NOT_FOUND for a file that cannot be read.
   static absl::StatusOr<std::unique_ptr<Client>> Create(
       const std::string& target, const ClientOptions& options);
   ~Client();

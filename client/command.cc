@@ -29,6 +29,11 @@ std::string EnvironmentOr(const char* name, const char* otherwise) {
 Connection::Connection()
     : server(EnvironmentOr("TERN_SERVER", "127.0.0.1:8500")) {
   options.user_agent = "tern-command/" TERN_VERSION;
+  options.tls_root_file = EnvironmentOr("TERN_TLS_ROOT", "");
+  options.tls_certificate_file = EnvironmentOr("TERN_TLS_CERTIFICATE", "");
+  options.tls_key_file = EnvironmentOr("TERN_TLS_KEY", "");
+  options.tls_server_name = EnvironmentOr("TERN_TLS_SERVER_NAME", "");
+  options.token_file = EnvironmentOr("TERN_TOKEN_FILE", "");
 }
 
 void Connection::AddTo(CommandLine& line) {
@@ -42,11 +47,23 @@ void Connection::AddTo(CommandLine& line) {
            &options.deadline);
   line.Add("tls", "", "use TLS, trusting the system's certificates",
            &options.tls);
-  line.Add("tls-root", "FILE", "use TLS, trusting these certificates (PEM)",
+  line.Add("tls-root", "FILE",
+           "use TLS, trusting these certificates (PEM; $TERN_TLS_ROOT)",
            &options.tls_root_file);
-  line.Add("tls-certificate", "FILE", "this client's certificate chain (PEM)",
+  line.Add("tls-certificate", "FILE",
+           "this client's certificate chain (PEM; $TERN_TLS_CERTIFICATE)",
            &options.tls_certificate_file);
-  line.Add("tls-key", "FILE", "this client's key (PEM)", &options.tls_key_file);
+  line.Add("tls-key", "FILE", "this client's key (PEM; $TERN_TLS_KEY)",
+           &options.tls_key_file);
+  line.Add("tls-server-name", "NAME",
+           "the name in the server's certificate (default: "
+           "$TERN_TLS_SERVER_NAME, else the one in ADDRESS)",
+           &options.tls_server_name);
+  line.Add("token-file", "FILE",
+           "send the token in this file with each call ($TERN_TOKEN_FILE)",
+           &options.token_file);
+  line.Add("insecure-token", "", "send it without TLS, too",
+           &options.insecure_token);
 }
 
 absl::StatusOr<std::unique_ptr<Client>> Connection::Open() const {

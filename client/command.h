@@ -35,7 +35,9 @@ int HealthCommand(int argc, char** argv);
 
 // The options by which every subcommand reaches its server.
 struct Connection {
-  Connection();  // TERN_SERVER in the environment, else 127.0.0.1:8500
+  // TERN_SERVER in the environment, else 127.0.0.1:8500; likewise TERN_TLS_ROOT
+  // and so on, which the help of AddTo's options names.
+  Connection();
 
   void AddTo(CommandLine& line);
   absl::StatusOr<std::unique_ptr<Client>> Open() const;

@@ -69,6 +69,14 @@ HttpResponse Error(const absl::Status& status, const nlohmann::json& body) {
                                   absl::StrCat(absl::ToInt64Seconds(
                                       absl::Ceil(*delay, absl::Seconds(1)))));
   }
+  // As RFC 6750 has it.
+  if (absl::IsUnauthenticated(status)) {
+    response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"tern\"");
+  } else if (absl::IsPermissionDenied(status)) {
+    response.headers.emplace_back(
+        "WWW-Authenticate",
+        "Bearer realm=\"tern\", error=\"insufficient_scope\"");
+  }
   return response;
 }
 
@@ -143,10 +151,14 @@ absl::StatusOr<absl::Duration> ReadTimeout(const HttpRequest& request) {
 }  // namespace
 
 void HttpGateway::Handle(const HttpRequest& request,
+                         const absl::Status& allowed,
                          const HttpServer::Respond& respond) {
   const Path path = absl::StrSplit(
       absl::string_view(request.path).substr(request.path.empty() ? 0 : 1),
       '/');
+  if (!allowed.ok()) {
+    return respond(path[0] == "v2" ? V2Error(allowed) : V1Error(allowed));
+  }
   if (path[0] == "v1") return HandleV1(path, request, respond);
   if (path[0] == "v2") return HandleV2(path, request, respond);
   const bool get = request.method == "GET" || request.method == "HEAD";

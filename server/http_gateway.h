@@ -31,8 +31,9 @@ class HttpGateway {
   HttpGateway(const CallEnvironment& environment, HealthService* health)
       : environment_(environment), health_(*health) {}
 
-  // What HttpServer::Listen takes.
-  void Handle(const HttpRequest& request, const HttpServer::Respond& respond);
+  // Responds to a request, or with the error of `allowed`.
+  void Handle(const HttpRequest& request, const absl::Status& allowed,
+              const HttpServer::Respond& respond);
 
   // Says of every call under way that nobody awaits it any more, so that all
   // are responded to soon.

@@ -295,6 +295,15 @@ struct Metrics::Impl {
       Add(*registry, prometheus::BuildCounter(), "tern_model_loads_total",
           "Versions of models that were loaded, or refused.");
   std::set<ModelGauge> model_gauges;  // of the models that are served
+  prometheus::Family<prometheus::Gauge>& certificate_expiration =
+      Add(*registry, prometheus::BuildGauge(),
+          "tern_tls_certificate_expiration_timestamp_seconds",
+          "When the certificate that the server shows expires, in seconds "
+          "since the epoch.");
+  prometheus::Family<prometheus::Counter>& credentials_read = Add(
+      *registry, prometheus::BuildCounter(), "tern_credentials_read_total",
+      "Times that certificates or tokens were new on disk, and whether they "
+      "were taken into use.");
   prometheus::Family<prometheus::Gauge>& model_file_bytes =
       Add(*registry, prometheus::BuildGauge(), "tern_model_file_bytes",
           "Size of a model's weights on disk.");
@@ -306,20 +315,30 @@ Metrics::Metrics(const Scheduler* scheduler)
       "What this server was built from; always 1.")
       .Add({{"version", TERN_VERSION}, {"compiler", TERN_COMPILER}})
       .Set(1);
-  for (const char* reason : {"invalid", "not_found", "queue_full", "expired",
-                             "cancelled", "shutting_down", "other"}) {
+  for (const char* reason :
+       {"invalid", "not_found", "queue_full", "expired", "cancelled",
+        "shutting_down", "unauthenticated", "permission_denied", "other"}) {
     impl_->rejected.Add({{"reason", reason}});
   }
 }
 
 Metrics::~Metrics() = default;
 
-absl::StatusOr<int> Metrics::Listen(const std::string& address) {
+absl::StatusOr<int> Metrics::Listen(
+    const std::string& address,
+    const std::function<bool(const std::string&)>& allow) {
   try {
     impl_->exposer = std::make_unique<prometheus::Exposer>(address);
   } catch (const std::exception& error) {
     return absl::UnavailableError(absl::StrCat(
         "metrics: expected to listen on '", address, "': ", error.what()));
+  }
+  if (allow != nullptr) {
+    impl_->exposer->RegisterAuth(
+        [allow](const std::string&, const std::string& password) {
+          return allow(password);
+        },
+        "tern");
   }
   impl_->exposer->RegisterCollectable(impl_->registry);
   impl_->exposer->RegisterCollectable(impl_->scheduler);
@@ -423,6 +442,20 @@ ModelTotals Metrics::TotalsOf(absl::string_view model) const {
 
 void Metrics::SetStuckWorkers(int workers) {
   impl_->stuck_workers.Set(workers);
+}
+
+void Metrics::SetCertificateExpiration(absl::Time expires_at) {
+  impl_->certificate_expiration.Add({}).Set(
+      static_cast<double>(absl::ToUnixSeconds(expires_at)));
+}
+
+void Metrics::CountCredentialsRead(absl::string_view what, bool taken) {
+  for (const bool counted : {false, true}) {
+    impl_->credentials_read
+        .Add({{"what", std::string(what)},
+              {"taken", counted ? "true" : "false"}})
+        .Increment(counted == taken ? 1 : 0);
+  }
 }
 
 std::string Metrics::Text() const {

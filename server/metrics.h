@@ -10,6 +10,7 @@
 #define TERN_SERVER_METRICS_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -51,8 +52,12 @@ class Metrics {
   Metrics& operator=(const Metrics&) = delete;
 
   // Serves /metrics on `address`, a host and port (0: any free one), and
-  // returns the port. Errors: UNAVAILABLE where it cannot listen there.
-  absl::StatusOr<int> Listen(const std::string& address);
+  // returns the port. Where `allow` is not null, it decides by the password
+  // (of HTTP's basic authentication, with any user name) whether to answer.
+  // Errors: UNAVAILABLE where it cannot listen there.
+  absl::StatusOr<int> Listen(
+      const std::string& address,
+      const std::function<bool(const std::string& password)>& allow = nullptr);
 
   // A call that ended with `code`. `model` is null where none was found.
   void ObserveCall(absl::string_view method, const ServedModel* model,
@@ -68,6 +73,10 @@ class Metrics {
   void CountLoad(const std::string& model, bool loaded);
   // Workers that the watchdog found stuck.
   void SetStuckWorkers(int workers);
+  // Of the certificate that the server shows.
+  void SetCertificateExpiration(absl::Time expires_at);
+  // `what` ("tls", "tokens") has changed on disk; whether it was good.
+  void CountCredentialsRead(absl::string_view what, bool taken);
 
   ModelTotals TotalsOf(absl::string_view model) const;
 

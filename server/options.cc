@@ -1,5 +1,8 @@
 #include "server/options.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <limits>
@@ -47,9 +50,22 @@ ABSL_FLAG(std::string, http_listen, "",
           "one, empty switches it off.");
 ABSL_FLAG(std::string, admin_listen, "",
           "With --model-repository: host and port of gRPC for loading and "
-          "unloading models; the host is 127.0.0.1, [::1] or localhost, since "
-          "whoever reaches it may do so. Port 0 is any free one, empty "
-          "switches it off.");
+          "unloading models; an address of the loopback. TLS and tokens, of "
+          "scope admin, hold here too. Port 0 is any free one, empty switches "
+          "it off.");
+ABSL_FLAG(std::string, tls_certificate, "",
+          "Certificate chain in PEM with which gRPC speaks TLS; read again "
+          "when it changes, like the next two.");
+ABSL_FLAG(std::string, tls_key, "", "The certificate's key in PEM.");
+ABSL_FLAG(std::string, tls_client_ca, "",
+          "Authorities in PEM from one of which every client needs a "
+          "certificate (mutual TLS).");
+ABSL_FLAG(std::string, tokens_file, "",
+          "File of bearer tokens, a line each, with their scopes after a "
+          "space: inference,admin,metrics. Calls then need one; read again "
+          "when it changes.");
+ABSL_FLAG(bool, insecure, false,
+          "Lets others than this machine reach the server without TLS.");
 ABSL_FLAG(int, max_message_bytes, 4 << 20,
           "Longest request, in bytes, 1024 to 1073741824.");
 ABSL_FLAG(int, max_inputs, 1024, "Most inputs of a call, 1 to 1000000.");
@@ -271,17 +287,71 @@ absl::Status CheckAddress(absl::string_view flag, absl::string_view address) {
   return absl::OkStatus();
 }
 
+bool IsLoopback(absl::string_view address) {
+  std::string host(address.substr(0, address.rfind(':')));
+  if (host == "localhost") return true;
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+    in6_addr ipv6;
+    return inet_pton(AF_INET6, host.c_str(), &ipv6) == 1 &&
+           IN6_IS_ADDR_LOOPBACK(&ipv6);
+  }
+  in_addr ipv4;
+  return inet_pton(AF_INET, host.c_str(), &ipv4) == 1 &&
+         ntohl(ipv4.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
 absl::Status CheckAdminAddress(const Options& options) {
   const std::string& address = options.admin_listen;
   if (options.model_repository.empty()) {
     return BadFlag("admin-listen", "--model-repository beside it", "");
   }
-  const std::string host = address.substr(0, address.rfind(':'));
-  if (host != "127.0.0.1" && host != "[::1]" && host != "localhost") {
-    return BadFlag("admin-listen", "a port of 127.0.0.1, [::1] or localhost",
+  if (!IsLoopback(address)) {
+    return BadFlag("admin-listen", "an address of this machine's loopback",
                    address);
   }
   return CheckAddress("admin-listen", address);
+}
+
+// What goes out of this machine is encrypted, or --insecure says otherwise.
+absl::Status CheckPlaintext(const Options& options) {
+  if (absl::GetFlag(FLAGS_insecure)) return absl::OkStatus();
+  if (options.tls.empty() && !IsLoopback(options.listen)) {
+    return BadFlag("listen",
+                   "an address of this machine's loopback, or TLS "
+                   "(--tls-certificate, --tls-key), or --insecure",
+                   options.listen);
+  }
+  if (!options.http_listen.empty() && !IsLoopback(options.http_listen)) {
+    return BadFlag("http-listen",
+                   "an address of this machine's loopback, since HTTP has no "
+                   "TLS, or --insecure",
+                   options.http_listen);
+  }
+  if (!options.tokens_file.empty() && !options.metrics_listen.empty() &&
+      !IsLoopback(options.metrics_listen)) {
+    return BadFlag("metrics-listen",
+                   "with --tokens-file an address of this machine's loopback, "
+                   "since /metrics has no TLS, or --insecure",
+                   options.metrics_listen);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadTlsFiles(Options& options) {
+  options.tls = {.certificate = absl::GetFlag(FLAGS_tls_certificate),
+                 .key = absl::GetFlag(FLAGS_tls_key),
+                 .client_ca = absl::GetFlag(FLAGS_tls_client_ca)};
+  if (options.tls.certificate.empty() != options.tls.key.empty()) {
+    return BadFlag("tls-key", "to be set along with --tls-certificate",
+                   options.tls.key);
+  }
+  if (options.tls.empty() && !options.tls.client_ca.empty()) {
+    return BadFlag("tls-client-ca",
+                   "to be set along with --tls-certificate and --tls-key",
+                   options.tls.client_ca);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckTenantKey(absl::string_view key) {
@@ -373,6 +443,9 @@ absl::StatusOr<Options> ParseOptions(
   }
   options.admin_listen = absl::GetFlag(FLAGS_admin_listen);
   if (!options.admin_listen.empty()) status.Update(CheckAdminAddress(options));
+  status.Update(ReadTlsFiles(options));
+  options.tokens_file = absl::GetFlag(FLAGS_tokens_file);
+  status.Update(CheckPlaintext(options));
   options.max_message_bytes = absl::GetFlag(FLAGS_max_message_bytes);
   options.max_inputs = absl::GetFlag(FLAGS_max_inputs);
 

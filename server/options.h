@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "server/log.h"
 #include "server/model_registry.h"
+#include "server/tls.h"
 
 namespace tern {
 
@@ -28,6 +29,8 @@ struct Options {
   std::string metrics_listen;  // host:port, or empty for none
   std::string http_listen;     // likewise
   std::string admin_listen;    // likewise; of this machine
+  TlsFiles tls;
+  std::string tokens_file;  // empty: everybody may do everything
   int max_message_bytes = 0;
   int max_inputs = 0;
 

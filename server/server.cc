@@ -145,8 +145,13 @@ void Server::AnnounceModels() {
 }
 
 absl::Status Server::Listen() {
+  auto credentials = Credentials::Load(
+      {.tls = options_.tls, .tokens_file = options_.tokens_file}, &metrics_);
+  if (!credentials.ok()) return credentials.status();
+  credentials_ = *std::move(credentials);
   if (!options_.metrics_listen.empty()) {
-    const absl::StatusOr<int> port = metrics_.Listen(options_.metrics_listen);
+    const absl::StatusOr<int> port = metrics_.Listen(
+        options_.metrics_listen, credentials_->MetricsPasswords());
     if (!port.ok()) return port.status();
     metrics_address_ = WithPort(options_.metrics_listen, *port);
   }
@@ -155,8 +160,7 @@ absl::Status Server::Listen() {
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(options_.listen, grpc::InsecureServerCredentials(),
-                           &port);
+  builder.AddListeningPort(options_.listen, credentials_->ForGrpc(), &port);
   builder.RegisterService(&inference_service_);
   builder.RegisterService(&model_service_);
   builder.RegisterService(&health_service_);
@@ -196,7 +200,10 @@ absl::Status Server::ListenForHttp() {
       {.address = options_.http_listen,
        .max_body_bytes = options_.max_message_bytes},
       [this](const HttpRequest& request, const HttpServer::Respond& respond) {
-        http_gateway_.Handle(request, respond);
+        const auto found = request.headers.find("authorization");
+        const absl::Status allowed = credentials_->CheckHttp(
+            request.path, found == request.headers.end() ? "" : found->second);
+        http_gateway_.Handle(request, allowed, respond);
       });
   if (!server.ok()) return server.status();
   http_server_ = *std::move(server);
@@ -210,8 +217,8 @@ absl::Status Server::ListenForAdmin() {
                                                   repository_.get());
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(options_.admin_listen,
-                           grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(options_.admin_listen, credentials_->ForGrpc(),
+                           &port);
   builder.RegisterService(admin_service_.get());
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   admin_server_ = builder.BuildAndStart();

@@ -14,6 +14,7 @@
 #include "server/admin_service.h"
 #include "server/clock.h"
 #include "server/core_budget.h"
+#include "server/credentials.h"
 #include "server/health_service.h"
 #include "server/http_gateway.h"
 #include "server/http_server.h"
@@ -34,9 +35,9 @@ class Server {
  public:
   // Loads the models, starts the workers and serves. `options` are as
   // ParseOptions makes them.
-  // Errors: those of LoadServedModel and ModelRepository::LoadAll;
-  // FAILED_PRECONDITION without a model; UNAVAILABLE for an address that it
-  // cannot listen on.
+  // Errors: those of LoadServedModel, ModelRepository::LoadAll and
+  // Credentials::Load; FAILED_PRECONDITION without a model; UNAVAILABLE for an
+  // address that it cannot listen on.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const Options& options);
   // Drains without the lame-duck wait if Drain was not called.
   ~Server();
@@ -60,6 +61,7 @@ class Server {
   Scheduler& scheduler() { return scheduler_; }
   CoreBudget& cores() { return cores_; }
   Metrics& metrics() { return metrics_; }
+  Credentials& credentials() { return *credentials_; }
   const ModelRegistry& models() const { return models_; }
 
  private:
@@ -93,6 +95,7 @@ class Server {
   HealthService health_service_;
   OipService oip_service_;
   HttpGateway http_gateway_;
+  std::unique_ptr<Credentials> credentials_;
   std::unique_ptr<ModelRepository> repository_;  // null: none
   std::unique_ptr<AdminService> admin_service_;  // null: off
   std::unique_ptr<grpc::Server> admin_server_;   // likewise

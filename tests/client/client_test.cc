@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "client/token_file.h"
 #include "tests/client/fake_server.h"
 
 namespace tern {
@@ -240,6 +241,64 @@ TEST(ClientTest, NamesWrongOptions) {
   EXPECT_THAT(missing.message(), HasSubstr("no/such.pem"));
 }
 
+class ClientTokenTest : public ::testing::Test {
+ protected:
+  void Write(const std::string& contents) { std::ofstream(file_) << contents; }
+
+  const std::string file_ = ::testing::TempDir() + "token";
+};
+
+TEST_F(ClientTokenTest, SendsTheFirstWordOfTheFile) {
+  FakeServer server;
+  Write("secret-1\nanother\n");
+  const auto client = MustCreate(server.target(),
+                                 {.token_file = file_, .insecure_token = true});
+
+  ASSERT_TRUE(client->Classify(OneText("x")).ok());
+
+  EXPECT_EQ(server.authorization(), "Bearer secret-1");
+}
+
+TEST_F(ClientTokenTest, SendsNoTokenWithoutTlsUnlessTold) {
+  Write("secret-1");
+
+  EXPECT_THAT(Client::Create("a:1", {.token_file = file_}).status().message(),
+              HasSubstr("a token needs TLS"));
+}
+
+TEST_F(ClientTokenTest, NamesABadFile) {
+  Write("no\x01 ASCII");
+  EXPECT_THAT(Client::Create("a:1", {.tls = true, .token_file = file_})
+                  .status()
+                  .message(),
+              HasSubstr(absl::StrCat(file_, ": expected a token")));
+  Write(" \n");
+  EXPECT_EQ(TokenFile::Open(file_).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(TokenFile::Open("no/such.token").status().code(),
+            absl::StatusCode::kNotFound);
+}
+
+TEST_F(ClientTokenTest, TakesANewTokenAndKeepsTheOldOneForABadFile) {
+  Write("secret-1");
+  const auto token = TokenFile::Open(file_, /*max_age=*/absl::ZeroDuration());
+  ASSERT_TRUE(token.ok()) << token.status();
+
+  Write("secret-2");
+  EXPECT_EQ((*token)->Get(), "secret-2");
+  Write("");
+  EXPECT_EQ((*token)->Get(), "secret-2");
+}
+
+TEST_F(ClientTokenTest, AYoungTokenIsNotReadAgain) {
+  Write("secret-1");
+  const auto token = TokenFile::Open(file_, absl::InfiniteDuration());
+  ASSERT_TRUE(token.ok()) << token.status();
+
+  Write("secret-2");
+  EXPECT_EQ((*token)->Get(), "secret-1");
+}
+
 // A certificate for 127.0.0.1 that is its own root, and its key.
 struct KeyPair {
   std::string certificate;
@@ -334,6 +393,18 @@ TEST_F(ClientTlsTest, TrustsOnlyItsRoots) {
 
   EXPECT_TRUE(IsUnreachable(status)) << status;
   EXPECT_THAT(status.message(), HasSubstr("certificate verify failed"));
+}
+
+TEST_F(ClientTlsTest, ExpectsTheServerNameItIsTold) {
+  FakeServer server(MutualTls());
+  const auto client = MustCreate(
+      server.target(),
+      {.tls_root_file = Write("root.pem", server_.certificate),
+       .tls_certificate_file = Write("client.pem", client_.certificate),
+       .tls_key_file = Write("client.key", client_.key),
+       .tls_server_name = "another.example"});
+
+  EXPECT_TRUE(IsUnreachable(client->Classify(OneText("x")).status()));
 }
 
 TEST_F(ClientTlsTest, IsRefusedWithoutItsCertificate) {

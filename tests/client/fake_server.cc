@@ -33,6 +33,13 @@ grpc::Status CheckModel(const std::string& name) {
           absl::StrCat("model '", name, "' is not served")};
 }
 
+// Empty: there is none.
+std::string Metadata(const grpc::ServerContext& context, const char* key) {
+  const auto found = context.client_metadata().find(key);
+  if (found == context.client_metadata().end()) return "";
+  return std::string(found->second.data(), found->second.size());
+}
+
 }  // namespace
 
 FakeServer::FakeServer(std::shared_ptr<grpc::ServerCredentials> credentials) {
@@ -84,6 +91,11 @@ std::string FakeServer::user_agent() const {
   return user_agent_;
 }
 
+std::string FakeServer::authorization() const {
+  std::lock_guard lock(mutex_);
+  return authorization_;
+}
+
 grpc::Status FakeServer::Begin(grpc::ServerContext* context) {
   std::lock_guard lock(mutex_);
   call_times_.push_back(absl::Now());
@@ -123,10 +135,8 @@ grpc::Status FakeServer::Classify(grpc::ServerContext* context,
   {
     std::lock_guard lock(mutex_);
     max_inputs_ = std::max(max_inputs_, request->inputs_size());
-    const auto found = context->client_metadata().find("user-agent");
-    if (found != context->client_metadata().end()) {
-      user_agent_ = std::string(found->second.data(), found->second.size());
-    }
+    user_agent_ = Metadata(*context, "user-agent");
+    authorization_ = Metadata(*context, "authorization");
   }
   response->set_model("fake");
   response->set_version("1");

@@ -49,8 +49,10 @@ class FakeServer final : public v1::InferenceService::Service,
 
   std::vector<absl::Time> call_times() const;  // of Classify and Answer
   int max_concurrent_calls() const;
-  int max_inputs() const;          // largest Classify call
-  std::string user_agent() const;  // of the last Classify call
+  int max_inputs() const;  // largest Classify call
+  // Of the last Classify call; empty without one.
+  std::string user_agent() const;
+  std::string authorization() const;
 
  private:
   grpc::Status Classify(grpc::ServerContext* context,
@@ -83,6 +85,7 @@ class FakeServer final : public v1::InferenceService::Service,
   int max_concurrent_calls_ ABSL_GUARDED_BY(mutex_) = 0;
   int max_inputs_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string user_agent_ ABSL_GUARDED_BY(mutex_);
+  std::string authorization_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tern

@@ -11,6 +11,7 @@
 namespace tern {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 // Flags are global; each test finds them at their defaults.
@@ -55,7 +56,7 @@ TEST_F(OptionsTest, TheAdminPortIsOfThisMachineAndNeedsARepository) {
               HasSubstr("--admin-listen: expected --model-repository"));
   EXPECT_EQ(ErrorOf({"--model-repository=r", "--admin-listen=[::1]:0"}), "");
   EXPECT_THAT(ErrorOf({"--model-repository=r", "--admin-listen=0.0.0.0:1"}),
-              HasSubstr("--admin-listen: expected a port of 127.0.0.1"));
+              HasSubstr("--admin-listen: expected an address of this"));
 }
 
 TEST_F(OptionsTest, ARepositoryNeedsNoOtherModelAndMayNotBeFollowed) {
@@ -154,6 +155,69 @@ TEST_F(OptionsTest, AnAddressIsHostAndPort) {
               HasSubstr("--listen"));
   EXPECT_EQ(ErrorOf({"--model=a=b", "--listen=[::1]:0", "--metrics-listen="}),
             "");
+}
+
+TEST_F(OptionsTest, ACertificateComesWithItsKey) {
+  const auto options =
+      ParseOptions({"--model=a=b", "--tls-certificate=c.pem", "--tls-key=c.key",
+                    "--tls-client-ca=ca.pem"});
+
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->tls.certificate, "c.pem");
+  EXPECT_EQ(options->tls.key, "c.key");
+  EXPECT_EQ(options->tls.client_ca, "ca.pem");
+}
+
+TEST_F(OptionsTest, ACertificateWithoutItsKeyIsNamed) {
+  EXPECT_EQ(ErrorOf({"--model=a=b", "--tls-certificate=c.pem"}),
+            "--tls-key: expected to be set along with --tls-certificate, found "
+            "''");
+}
+
+TEST_F(OptionsTest, AnAuthorityOfClientsNeedsTls) {
+  EXPECT_THAT(ErrorOf({"--model=a=b", "--tls-client-ca=ca.pem"}),
+              HasSubstr("--tls-client-ca: expected to be set along with"));
+}
+
+TEST_F(OptionsTest, LoopbackNeedsNoTls) {
+  for (const char* flag :
+       {"--listen=127.0.0.1:1", "--listen=127.9.9.9:1", "--listen=localhost:1",
+        "--listen=[::1]:1", "--http-listen=localhost:1"}) {
+    EXPECT_EQ(ErrorOf({"--model=a=b", flag}), "") << flag;
+  }
+}
+
+TEST_F(OptionsTest, OtherAddressesNeedTlsOrInsecure) {
+  for (const char* flag :
+       {"--listen=0.0.0.0:1", "--listen=[::]:1", "--listen=10.0.0.1:1",
+        "--listen=127.example.com:1", "--listen=[::ffff:10.0.0.1]:1"}) {
+    absl::FlagSaver saver;
+    EXPECT_THAT(ErrorOf({"--model=a=b", flag}),
+                AllOf(HasSubstr("--listen: expected"), HasSubstr("--insecure"),
+                      HasSubstr("--tls-certificate")))
+        << flag;
+    EXPECT_EQ(ErrorOf({"--model=a=b", flag, "--insecure"}), "") << flag;
+  }
+  EXPECT_EQ(ErrorOf({"--model=a=b", "--listen=0.0.0.0:1",
+                     "--tls-certificate=c.pem", "--tls-key=c.key"}),
+            "");
+}
+
+TEST_F(OptionsTest, HttpOnOtherAddressesNeedsInsecureEvenWithTls) {
+  EXPECT_THAT(
+      ErrorOf({"--model=a=b", "--http-listen=0.0.0.0:1",
+               "--tls-certificate=c.pem", "--tls-key=c.key"}),
+      AllOf(HasSubstr("--http-listen: expected"), HasSubstr("--insecure")));
+  EXPECT_EQ(ErrorOf({"--model=a=b", "--http-listen=0.0.0.0:1", "--insecure"}),
+            "");
+}
+
+TEST_F(OptionsTest, MetricsOnOtherAddressesNeedInsecureWithTokensOnly) {
+  EXPECT_EQ(ErrorOf({"--model=a=b", "--metrics-listen=0.0.0.0:1"}), "");
+  EXPECT_THAT(
+      ErrorOf({"--model=a=b", "--metrics-listen=0.0.0.0:1",
+               "--tokens-file=tokens"}),
+      AllOf(HasSubstr("--metrics-listen: expected"), HasSubstr("--insecure")));
 }
 
 TEST_F(OptionsTest, ABadModelIsNamed) {
