@@ -9,7 +9,7 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(DEPLOY ${CMAKE_SOURCE_DIR}/deploy)
-set(GENERATED ${CMAKE_BINARY_DIR}/packages)
+set(PACKAGING ${CMAKE_BINARY_DIR}/packaging)
 
 # Programs, with the manual pages that their --help makes.
 install(TARGETS tern-server tern-model RUNTIME COMPONENT server)
@@ -18,7 +18,7 @@ install(TARGETS tern RUNTIME COMPONENT client)
 # manual_page(COMPONENT PAGE PROGRAM ARGUMENT...): PAGE is like tern.1.
 function(manual_page component page program)
   string(REGEX REPLACE ".*\\." "" section ${page})
-  set(output ${GENERATED}/${page}.gz)
+  set(output ${PACKAGING}/${page}.gz)
   add_custom_command(
     OUTPUT ${output}
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/cmake/manual_page.py
@@ -72,15 +72,15 @@ install(DIRECTORY ${CMAKE_SOURCE_DIR}/proto/tern ${CMAKE_SOURCE_DIR}/proto/infer
 set(PACKAGE ${CMAKE_INSTALL_LIBDIR}/cmake/Tern)
 install(EXPORT TernTargets NAMESPACE Tern:: DESTINATION ${PACKAGE} COMPONENT dev)
 configure_package_config_file(${CMAKE_SOURCE_DIR}/cmake/TernConfig.cmake.in
-  ${GENERATED}/TernConfig.cmake INSTALL_DESTINATION ${PACKAGE})
-write_basic_package_version_file(${GENERATED}/TernConfigVersion.cmake
+  ${PACKAGING}/TernConfig.cmake INSTALL_DESTINATION ${PACKAGE})
+write_basic_package_version_file(${PACKAGING}/TernConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
-install(FILES ${GENERATED}/TernConfig.cmake ${GENERATED}/TernConfigVersion.cmake
+install(FILES ${PACKAGING}/TernConfig.cmake ${PACKAGING}/TernConfigVersion.cmake
         DESTINATION ${PACKAGE} COMPONENT dev)
 
 # Debian packages.
 set(CPACK_PACKAGE_CONTACT "Tern developers <tern-bert@users.noreply.github.com>")
-configure_file(${DEPLOY}/debian/changelog.in ${GENERATED}/changelog @ONLY)
+configure_file(${DEPLOY}/debian/changelog.in ${PACKAGING}/changelog @ONLY)
 set(CPACK_GENERATOR DEB)
 # CPack's own default, which it leaves out: each package has a summary.
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_NAME} built using CMake")
@@ -101,12 +101,12 @@ macro(debian_package component name section summary text)
   install(FILES ${DEPLOY}/debian/copyright
           DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${name} COMPONENT ${component})
   add_custom_command(
-    OUTPUT ${GENERATED}/${name}/changelog.gz
-    COMMAND ${CMAKE_COMMAND} -E make_directory ${GENERATED}/${name}
-    COMMAND gzip -9nc ${GENERATED}/changelog > ${GENERATED}/${name}/changelog.gz
-    DEPENDS ${GENERATED}/changelog)
-  list(APPEND CHANGELOGS ${GENERATED}/${name}/changelog.gz)
-  install(FILES ${GENERATED}/${name}/changelog.gz
+    OUTPUT ${PACKAGING}/${name}/changelog.gz
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${PACKAGING}/${name}
+    COMMAND gzip -9nc ${PACKAGING}/changelog > ${PACKAGING}/${name}/changelog.gz
+    DEPENDS ${PACKAGING}/changelog)
+  list(APPEND CHANGELOGS ${PACKAGING}/${name}/changelog.gz)
+  install(FILES ${PACKAGING}/${name}/changelog.gz
           DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${name} COMPONENT ${component})
 endmacro()
 

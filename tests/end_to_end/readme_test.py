@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs every command of README.md and compares what it prints.
+"""Runs every command of a document and compares what it prints.
 
-usage: readme_test.py REPOSITORY BIN
+usage: readme_test.py REPOSITORY BIN [DOCUMENT]     (README.md where none is given)
 
 In a ```console block a line "$ COMMAND" is run and must print the lines below
 it; "..." there stands for anything. A ```sh block holds commands that print
@@ -20,6 +20,7 @@ import unittest
 
 REPOSITORY = pathlib.Path(sys.argv[1]).resolve()
 BIN = pathlib.Path(sys.argv[2]).resolve()
+DOCUMENT = REPOSITORY / (sys.argv[3] if len(sys.argv) > 3 else "README.md")
 MODEL = REPOSITORY / "tests/model/goldens/single-label-gelu"
 SECONDS_TO_SERVE = 120
 
@@ -32,7 +33,7 @@ def free_port():
 
 def blocks(language):
     """The lines of each fenced block in this language."""
-    text = (REPOSITORY / "README.md").read_text()
+    text = DOCUMENT.read_text()
     found = re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     return [block.splitlines() for block in found]
 
@@ -51,14 +52,15 @@ def console_commands():
 
 
 class Server:
-    """script/server, as README starts it."""
+    """script/server, as the document starts it."""
 
     def __init__(self, flags=()):
         self.address = f"127.0.0.1:{free_port()}"
         self.metrics = f"127.0.0.1:{free_port()}"
+        self.http = f"127.0.0.1:{free_port()}"
         self.process = subprocess.Popen(
             ["script/server", f"--listen={self.address}", f"--metrics_listen={self.metrics}",
-             f"--http_listen=127.0.0.1:{free_port()}", "--lame_duck=0s", *flags],
+             f"--http_listen={self.http}", "--lame_duck=0s", *flags],
             cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             start_new_session=True)
         self.log = ""
@@ -74,7 +76,7 @@ class Server:
         return self.process.returncode
 
 
-class ReadmeTest(unittest.TestCase):
+class DocumentTest(unittest.TestCase):
     def setUp(self):
         signal.alarm(SECONDS_TO_SERVE)  # a server that never serves ends the test
 
@@ -84,6 +86,7 @@ class ReadmeTest(unittest.TestCase):
         environment = dict(os.environ)
         if server is not None:
             command = command.replace("127.0.0.1:9464", server.metrics)
+            command = command.replace("127.0.0.1:8080", server.http)
             environment["TERN_SERVER"] = server.address
         return subprocess.run(["bash", "-c", "set -o pipefail; cd \"$0\"; " + command, REPOSITORY],
                               capture_output=True, text=True, env=environment, check=False)
