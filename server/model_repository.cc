@@ -119,20 +119,15 @@ absl::Status ModelRepository::LookAndLoad(const std::string& urgent) {
   std::sort(found->begin(), found->end(), [](const auto& a, const auto& b) {
     return std::tie(a.name, a.version) < std::tie(b.name, b.version);
   });
-  for (auto& [key, version] : versions_) {
-    const auto is_this = [&key = key](const FoundVersion& one) {
-      return one.name == key.first && one.version == key.second;
-    };
-    if (std::none_of(found->begin(), found->end(), is_this)) {
-      version.seen.clear();
-    }
-  }
+  for (auto& [key, version] : versions_) version.there = false;
   for (const FoundVersion& one : *found) {
     Version& version = versions_[{one.name, one.version}];
+    version.there = true;
+    version.kept = false;
     const bool settled = version.seen == one.fingerprint || one.name == urgent;
     version.seen = one.fingerprint;
-    if (settled && !one.fingerprint.empty() &&
-        one.fingerprint != version.tried && !unloaded_.contains(one.name)) {
+    if (settled && one.fingerprint != version.tried &&
+        !unloaded_.contains(one.name)) {
       TryToLoad(one, version);
     }
   }
@@ -156,7 +151,7 @@ void ModelRepository::TryToLoad(const FoundVersion& found, Version& version) {
     absl::Status changed = registry_->Change({*model}, replaced);
     if (!changed.ok()) model = std::move(changed);
   }
-  version.problem = model.status();
+  version.problem = std::string(model.status().message());
   observer_.loaded(source, model);
   if (!model.ok()) return;
   version.served = *std::move(model);
@@ -168,18 +163,17 @@ void ModelRepository::UnloadGone() {
   std::set<std::string> still_there;
   std::map<std::string, int> served_and_there;
   for (const auto& [key, version] : versions_) {
-    if (version.seen.empty()) continue;
+    if (!version.there) continue;
     still_there.insert(key.first);
     if (version.served != nullptr) ++served_and_there[key.first];
   }
   for (auto entry = versions_.begin(); entry != versions_.end();) {
     auto& [key, version] = *entry;
-    const bool keep =
-        !version.seen.empty() ||
-        (version.served != nullptr && still_there.contains(key.first) &&
-         served_and_there[key.first] == 0);
+    const bool keep = version.there || (version.served != nullptr &&
+                                        still_there.contains(key.first) &&
+                                        served_and_there[key.first] == 0);
     if (keep) {
-      if (version.seen.empty() && !std::exchange(version.kept, true)) {
+      if (!version.there && !std::exchange(version.kept, true)) {
         Log(LogLevel::kWarning,
             "model's folder has gone; it stays until another can be served",
             {{"model", key.first}, {"version", key.second}});
@@ -218,9 +212,9 @@ absl::Status ModelRepository::Load(const std::string& name) {
   for (const auto& [key, version] : versions_) {
     if (key.first != name) continue;
     found = true;
-    if (!version.problem.ok()) {
-      problems.push_back(absl::StrCat("version ", key.second, ": ",
-                                      version.problem.message()));
+    if (!version.problem.empty()) {
+      problems.push_back(
+          absl::StrCat("version ", key.second, ": ", version.problem));
     }
   }
   if (!found) {
@@ -235,9 +229,8 @@ std::vector<ModelRepository::Refused> ModelRepository::AllRefused() {
   std::lock_guard lock(looking_);
   std::vector<Refused> all;
   for (const auto& [key, version] : versions_) {
-    if (version.problem.ok()) continue;
-    all.push_back(
-        {key.first, key.second, std::string(version.problem.message())});
+    if (version.problem.empty()) continue;
+    all.push_back({key.first, key.second, version.problem});
   }
   return all;
 }

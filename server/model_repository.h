@@ -93,9 +93,12 @@ class ModelRepository {
  private:
   using Model = std::shared_ptr<const ServedModel>;
   struct Version {
-    std::string seen;   // its fingerprint at the last look; empty: gone
-    std::string tried;  // with which it was loaded or refused
-    absl::Status problem;
+    bool there = false;  // at the last look
+    std::string seen;    // its fingerprint then
+    std::string tried;   // that with which it was loaded or refused
+    // Why it was refused; empty: it was not. No absl::Status, whose references
+    // ThreadSanitizer cannot see counted.
+    std::string problem;
     Model served;       // null: none
     bool kept = false;  // though its folder has gone
   };

@@ -72,17 +72,17 @@ absl::StatusOr<std::vector<FoundVersion>> ScanRepository(
 }
 
 std::string FolderFingerprint(const std::string& folder) {
-  std::vector<std::string> files = {"."};
+  std::vector<std::string> files = {"files:"};
   std::error_code error;
   for (fs::recursive_directory_iterator entry(folder, error), end;
        !error && entry != end; entry.increment(error)) {
     struct stat status {};
-    if (stat(entry->path().c_str(), &status) != 0) return "";
+    (void)stat(entry->path().c_str(), &status);  // zeros for a link to nothing
     files.push_back(absl::StrCat(entry->path().string(), " ", status.st_size,
                                  " ", status.st_ino, " ", status.st_mtim.tv_sec,
                                  ".", status.st_mtim.tv_nsec));
   }
-  if (error) return "";
+  if (error) files.push_back(error.message());
   std::sort(files.begin(), files.end());
   return absl::StrJoin(files, "\n");
 }

@@ -32,8 +32,8 @@ struct FoundVersion {
 absl::StatusOr<std::vector<FoundVersion>> ScanRepository(
     const std::string& root);
 
-// Names, sizes, times and inodes of all files below `folder`; empty where it
-// changed meanwhile or cannot be read.
+// Names, sizes, times and inodes of all files below `folder`; of what cannot be
+// read, that it cannot.
 std::string FolderFingerprint(const std::string& folder);
 
 }  // namespace tern
