@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -236,6 +237,10 @@ void Server::StartWorkers() {
   options.max_batch_tokens = options_.max_batch_tokens;
   options.max_threads = options_.threads;
   const auto models = models_.All();
+  for (const auto& model : models) {
+    options.max_batch_tokens = std::max(options.max_batch_tokens,
+                                        model->engine->config().max_positions);
+  }
   for (int i = 0; i < options_.workers; ++i) {
     workers_.push_back(std::make_unique<Worker>(options, &clock_, &scheduler_,
                                                 &cores_, &metrics_, models));

@@ -59,7 +59,8 @@ class TernModelTest : public ::testing::Test {
 TEST_F(TernModelTest, HelpIsPrintedWhenAsked) {
   const Outcome help = Run("--help");
   EXPECT_EQ(help.exit_code, 0);
-  for (const char* command : {"inspect", "verify", "ternarize", "convert"}) {
+  for (const char* command :
+       {"inspect", "verify", "ternarize", "self-check", "convert"}) {
     EXPECT_THAT(help.out, HasSubstr(absl::StrCat("tern-model ", command)));
   }
   EXPECT_THAT(help.error, IsEmpty());
@@ -82,6 +83,23 @@ TEST_F(TernModelTest, WrongUsageExitsWithTwoAndOneLine) {
     EXPECT_EQ(std::count(outcome.error.begin(), outcome.error.end(), '\n'), 1);
     EXPECT_THAT(outcome.out, IsEmpty());
   }
+}
+
+TEST_F(TernModelTest, ATernarizedFolderPassesItsSelfCheckUntilItIsDamaged) {
+  ASSERT_EQ(Run("ternarize " + plain_ + " " + ternary_).exit_code, 0);
+  const Outcome passed = Run("self-check " + ternary_);
+  EXPECT_EQ(passed.exit_code, 0) << passed.error;
+  EXPECT_THAT(passed.out, HasSubstr("scalar: passed\n"));
+
+  std::ofstream(ternary_ + "/vocab.txt", std::ios::app) << "more\n";
+  const Outcome damaged = Run("self-check " + ternary_);
+  EXPECT_EQ(damaged.exit_code, 1);
+  EXPECT_THAT(damaged.error, HasSubstr("vocab.txt: expected SHA-256"));
+
+  EXPECT_EQ(Run("self-check " + ternary_ + " --write").exit_code, 0);
+  const Outcome none = Run("self-check " + plain_);
+  EXPECT_EQ(none.exit_code, 1);
+  EXPECT_THAT(none.error, HasSubstr("expected a ternary folder with"));
 }
 
 TEST_F(TernModelTest, BadFolderExitsWithOneAndOneLine) {
