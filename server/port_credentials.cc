@@ -5,12 +5,16 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "grpc/grpc.h"
 #include "grpc/grpc_security.h"
 #include "grpc/slice.h"
 
 namespace tern {
 namespace {
+
+constexpr absl::Duration kBeforeReplacing = absl::Milliseconds(100);
 
 absl::string_view View(const grpc_slice& slice) {
   return {reinterpret_cast<const char*>(GRPC_SLICE_START_PTR(slice)),
@@ -58,6 +62,10 @@ class Port {
     std::shared_ptr<const TlsMaterial> material = security_.tls();
     std::lock_guard lock(mutex_);
     if (material == shown_) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
+    // A connection that was here just before is about to use what gRPC made of
+    // the old material, holds no lock and no reference, and needs microseconds;
+    // later ones wait for us.
+    if (shown_ != nullptr) absl::SleepFor(kBeforeReplacing);
     const grpc_ssl_pem_key_cert_pair pair = {material->key.c_str(),
                                              material->certificate.c_str()};
     // gRPC wants an authority even if it asks no client for a certificate.

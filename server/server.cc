@@ -34,6 +34,15 @@ std::string WithPort(const std::string& address, int port) {
   return absl::StrCat(address.substr(0, address.rfind(':')), ":", port);
 }
 
+// gRPC looks at the length of a message after it has inflated it, and 4 MiB of
+// gzip can be 4 GiB. So calls with compressed messages end UNIMPLEMENTED.
+void RefuseCompression(grpc::ServerBuilder& builder) {
+  for (const auto algorithm : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
+    builder.SetCompressionAlgorithmSupportStatus(algorithm, false);
+  }
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+}
+
 Scheduler::Options SchedulerOptions(const Options& options) {
   Scheduler::Options scheduler;
   scheduler.max_batch_tokens = options.max_batch_tokens;
@@ -167,6 +176,7 @@ absl::Status Server::Listen() {
   builder.RegisterService(&health_service_);
   builder.RegisterService(&oip_service_);
   builder.SetMaxReceiveMessageSize(options_.max_message_bytes);
+  RefuseCompression(builder);
   // Two servers on one port would share its connections unseen.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,

@@ -395,6 +395,23 @@ TEST(ServerTest, ALargeRequestIsSplitIntoBatchesWithTheSameAnswers) {
                   "tern_batch_tokens_count{model=\"classifier\"} 1\n")));
 }
 
+// Inflated first, it would be too long: RESOURCE_EXHAUSTED.
+TEST(ServerTest, ACompressedMessageIsRefusedBeforeItIsInflated) {
+  RunningServer running;
+  const v1::ClassifyRequest request = MakeClassify({std::string(8 << 20, ' ')});
+  for (const auto algorithm : {GRPC_COMPRESS_GZIP, GRPC_COMPRESS_DEFLATE}) {
+    grpc::ClientContext context;
+    context.set_compression_algorithm(algorithm);
+    v1::ClassifyResponse response;
+
+    const grpc::Status status =
+        running.inference->Classify(&context, request, &response);
+
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED)
+        << status.error_message();
+  }
+}
+
 TEST(ServerTest, ListsAndDescribesModels) {
   RunningServer running;
   grpc::ClientContext list_context, get_context, missing_context;
