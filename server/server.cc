@@ -231,6 +231,7 @@ absl::Status Server::ListenForAdmin() {
   builder.AddListeningPort(options_.admin_listen, credentials_->ForGrpc(),
                            &port);
   builder.RegisterService(admin_service_.get());
+  RefuseCompression(builder);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   admin_server_ = builder.BuildAndStart();
   if (admin_server_ == nullptr || port == 0) {
