@@ -79,6 +79,12 @@ absl::Status LoadCheckpoint(const std::string& path, const std::string& options,
                             AdamWState& optimizer) {
   const absl::StatusOr<std::unique_ptr<Safetensors>> file =
       Safetensors::Open(path);
+  if (absl::IsNotFound(file.status())) {
+    return absl::NotFoundError(absl::StrCat(
+        path,
+        ": expected a checkpoint to go on from, found none; without "
+        "--resume a run begins at its first step"));
+  }
   if (!file.ok()) return file.status();
   absl::Status status = (*file)->VerifyChecksums();
   if (!status.ok()) return status;

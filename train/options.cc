@@ -202,7 +202,12 @@ absl::Status CheckPaths(const CommandOptions& options) {
     return Bad("predictions", "a file of answers", "");
   }
   if (options.from.empty()) return Bad("from", "a model folder", "");
-  if (options.command == "evaluate") return absl::OkStatus();
+  if (options.command == "evaluate") {
+    if (!options.latent || options.precision == "trainer") {
+      return absl::OkStatus();
+    }
+    return Bad("precision", "trainer for --latent", options.precision);
+  }
   if (options.out.empty()) return Bad("out", "a folder", "");
   if (options.train_path.empty()) return Bad("train-file", "a file", "");
   return absl::OkStatus();

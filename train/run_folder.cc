@@ -14,6 +14,7 @@
 #include "model/folder_writer.h"
 #include "model/json_file.h"
 #include "model/safetensors.h"
+#include "model/self_check.h"
 #include "model/tensor_names.h"
 #include "nlohmann/json.hpp"
 
@@ -77,12 +78,14 @@ absl::Status PutInPlace(const std::string& made, const std::string& to) {
       absl::StrCat("remove ", made, ": ", error.message()));
 }
 
+// `quantization` is null for a folder of floats.
 absl::Status Replace(const FolderWriter& writer, const std::string& base,
                      const json& quantization, const std::string& to) {
   const std::string made = to + ".new";
   std::error_code error;
   fs::remove_all(made, error);  // of a run that was killed here
   absl::Status status = writer.Write(made, base, DType::kF32, quantization);
+  if (status.ok() && !quantization.is_null()) status = WriteSelfCheck(made);
   if (!status.ok()) return status;
   return PutInPlace(made, to);
 }

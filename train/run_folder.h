@@ -45,7 +45,8 @@ absl::Status MakeBase(const std::string& pretrained, const TaskSpec& task,
 absl::Status WriteFloatFolder(const BertModule& module, const std::string& base,
                               const std::string& to);
 
-// The same as a ternary folder; the module's quantization is servable().
+// The same as a ternary folder with its self-check; the module's quantization
+// is servable().
 absl::Status WriteTernaryFolder(const BertModule& module,
                                 const std::string& base, const std::string& to);
 

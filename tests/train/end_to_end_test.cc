@@ -176,6 +176,7 @@ TEST_F(EndToEndTest, TeacherAndStudentLearnAndTheStudentIsServed) {
   EXPECT_GE(by_engine.accuracy(), 0.97);
   EXPECT_EQ(by_engine.accuracy(),
             nlohmann::json::parse(ternarized.out)["best_score"].get<double>());
+  EXPECT_TRUE(fs::exists(student + "/model/tern_self_check.json"));
   EXPECT_EQ(ServedAccuracy(student + "/model", folder_ + "/data/dev.tsv"),
             by_engine.accuracy());
 
@@ -355,6 +356,15 @@ TEST_F(EndToEndTest, BadFlagsAreNamed) {
   EXPECT_THAT(finished.err,
               HasSubstr("--batch: expected 1 to 4096, found '0'"));
   EXPECT_EQ(Run("fly --from=x").exit_code, 2);
+  EXPECT_THAT(Run("evaluate --latent --from=x").err,
+              HasSubstr("--precision: expected trainer for --latent"));
+}
+
+TEST_F(EndToEndTest, ThereIsNothingToResume) {
+  const Finished finished = Run("finetune --resume --from=" + folder_ +
+                                "/tiny --out=" + folder_ + "/run");
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_THAT(finished.err, HasSubstr("expected a checkpoint to go on from"));
 }
 
 }  // namespace
