@@ -103,15 +103,15 @@ absl::Status ModelRegistry::Change(const Models& added, const Models& removed) {
   std::lock_guard lock(mutex_);
   auto changed = std::make_shared<Catalog>(*catalog_);
   for (const auto& model : removed) {
-    const auto versions = changed->find(model->name);
-    if (versions == changed->end()) continue;
+    const auto versions = changed->models.find(model->name);
+    if (versions == changed->models.end()) continue;
     const auto entry = versions->second.find(model->version);
     if (entry == versions->second.end() || entry->second != model) continue;
     versions->second.erase(entry);
-    if (versions->second.empty()) changed->erase(versions);
+    if (versions->second.empty()) changed->models.erase(versions);
   }
   for (const auto& model : added) {
-    if (!(*changed)[model->name].emplace(model->version, model).second) {
+    if (!changed->models[model->name].emplace(model->version, model).second) {
       return absl::AlreadyExistsError(
           absl::StrCat("model '", model->name, "' is given twice in version '",
                        model->version, "'"));
@@ -121,15 +121,25 @@ absl::Status ModelRegistry::Change(const Models& added, const Models& removed) {
   return absl::OkStatus();
 }
 
+void ModelRegistry::SetLabels(Labels labels) {
+  std::lock_guard lock(mutex_);
+  auto changed = std::make_shared<Catalog>(*catalog_);
+  changed->labels = std::move(labels);
+  catalog_ = std::move(changed);
+}
+
 absl::StatusOr<std::shared_ptr<const ServedModel>> ModelRegistry::FindIn(
     const Catalog& catalog, absl::string_view name, absl::string_view version) {
-  const auto versions = catalog.find(name);
-  if (versions == catalog.end()) {
+  const auto versions = catalog.models.find(name);
+  if (versions == catalog.models.end()) {
     return absl::NotFoundError(absl::StrCat(
         "no model '", name, "' is served; served: ", ServedNames(catalog)));
   }
   if (version.empty()) return versions->second.rbegin()->second;
-  const auto model = versions->second.find(std::string(version));
+  const auto label =
+      catalog.labels.find(std::pair(std::string(name), std::string(version)));
+  const auto model = versions->second.find(
+      label == catalog.labels.end() ? std::string(version) : label->second);
   if (model == versions->second.end()) {
     return absl::NotFoundError(absl::StrCat(
         "model '", name, "' has no version '", version, "'; served: ",
@@ -158,7 +168,7 @@ absl::StatusOr<std::shared_ptr<const ServedModel>> ModelRegistry::FindFor(
     return model;
   }
   std::vector<absl::string_view> names;
-  for (const auto& [model_name, versions] : *catalog) {
+  for (const auto& [model_name, versions] : catalog->models) {
     if (UsedFor(*versions.rbegin()->second, use)) names.push_back(model_name);
   }
   if (names.empty()) {
@@ -176,17 +186,18 @@ absl::StatusOr<std::shared_ptr<const ServedModel>> ModelRegistry::FindFor(
 ModelRegistry::Models ModelRegistry::All() const {
   const std::shared_ptr<const Catalog> catalog = this->catalog();
   Models all;
-  for (const auto& [name, versions] : *catalog) {
+  for (const auto& [name, versions] : catalog->models) {
     for (const auto& [version, model] : versions) all.push_back(model);
   }
   return all;
 }
 
 std::string ModelRegistry::ServedNames(const Catalog& catalog) {
-  if (catalog.empty()) return "none";
-  return absl::StrJoin(catalog, ", ", [](std::string* out, const auto& entry) {
-    absl::StrAppend(out, entry.first);
-  });
+  if (catalog.models.empty()) return "none";
+  return absl::StrJoin(catalog.models, ", ",
+                       [](std::string* out, const auto& entry) {
+                         absl::StrAppend(out, entry.first);
+                       });
 }
 
 }  // namespace tern

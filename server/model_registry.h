@@ -69,7 +69,13 @@ class ModelRegistry {
     return Change({std::move(model)}, {});
   }
 
-  // The model; an empty version means the newest.
+  // Other words for versions: {name, label} -> version.
+  using Labels =
+      std::map<std::pair<std::string, std::string>, std::string, std::less<>>;
+  // In the place of all that were before.
+  void SetLabels(Labels labels);
+
+  // The model; `version` may be a label, and an empty one means the newest.
   // Errors: NOT_FOUND listing what is served.
   absl::StatusOr<std::shared_ptr<const ServedModel>> Find(
       absl::string_view name, absl::string_view version) const;
@@ -91,7 +97,10 @@ class ModelRegistry {
   using Versions =
       std::map<std::string, std::shared_ptr<const ServedModel>, OlderVersion>;
 
-  using Catalog = std::map<std::string, Versions, std::less<>>;
+  struct Catalog {
+    std::map<std::string, Versions, std::less<>> models;
+    Labels labels;
+  };
 
   static std::string ServedNames(const Catalog& catalog);
   static absl::StatusOr<std::shared_ptr<const ServedModel>> FindIn(

@@ -113,14 +113,14 @@ absl::Status ModelRepository::Look() {
 }
 
 absl::Status ModelRepository::LookAndLoad(const std::string& urgent) {
-  absl::StatusOr<std::vector<FoundVersion>> found =
-      ScanRepository(options_.root);
+  absl::StatusOr<FoundModels> found = ScanRepository(options_.root);
   if (!found.ok()) return found.status();
-  std::sort(found->begin(), found->end(), [](const auto& a, const auto& b) {
-    return std::tie(a.name, a.version) < std::tie(b.name, b.version);
-  });
+  std::sort(found->versions.begin(), found->versions.end(),
+            [](const auto& a, const auto& b) {
+              return std::tie(a.name, a.version) < std::tie(b.name, b.version);
+            });
   for (auto& [key, version] : versions_) version.there = false;
-  for (const FoundVersion& one : *found) {
+  for (const FoundVersion& one : found->versions) {
     Version& version = versions_[{one.name, one.version}];
     version.there = true;
     version.kept = false;
@@ -131,8 +131,35 @@ absl::Status ModelRepository::LookAndLoad(const std::string& urgent) {
       TryToLoad(one, version);
     }
   }
+  MoveLabels(found->labels);
   UnloadGone();
   return absl::OkStatus();
+}
+
+void ModelRepository::MoveLabels(const std::vector<FoundLabel>& found) {
+  ModelRegistry::Labels labels;
+  for (const FoundLabel& one : found) {
+    const auto serves = [&](const std::string& version) {
+      const auto entry = versions_.find({one.name, version});
+      return entry != versions_.end() && entry->second.served != nullptr;
+    };
+    const std::pair key(one.name, one.label);
+    const auto before = labels_.find(key);
+    if (serves(one.version)) {
+      labels[key] = one.version;
+    } else if (before != labels_.end() && serves(before->second)) {
+      labels[key] = before->second;
+    }
+  }
+  if (stopped_ || labels == labels_) return;
+  registry_->SetLabels(labels);
+  labels_ = std::move(labels);
+  Log(LogLevel::kInfo, "labels moved",
+      {{"labels",
+        absl::StrJoin(labels_, ", ", [](std::string* out, const auto& entry) {
+          const auto& [key, version] = entry;
+          absl::StrAppend(out, key.first, "/", key.second, "=", version);
+        })}});
 }
 
 void ModelRepository::TryToLoad(const FoundVersion& found, Version& version) {

@@ -6,9 +6,9 @@
 // folder beside the old one, whose requests end on it.
 //
 //   complete   its files were the same at two looks, and after it was loaded
-//   refused    it cannot be loaded, or fails its self-check: whatever was
-//   served
+//   refused    it cannot be loaded, or fails its self-check: what was served
 //              stays, and the version is tried again when its files change
+//   labelled   a label moves to a version once that is served
 //   kept       the last version of a name stays though its folder has gone, as
 //              long as there are other versions in the name's folder
 //
@@ -107,6 +107,8 @@ class ModelRepository {
   // Loads a version and puts it in the place of what was served as it.
   void TryToLoad(const FoundVersion& found, Version& version)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(looking_);
+  void MoveLabels(const std::vector<FoundLabel>& found)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(looking_);
   void UnloadGone() ABSL_EXCLUSIVE_LOCKS_REQUIRED(looking_);
   void TakeOut(Version& version) ABSL_EXCLUSIVE_LOCKS_REQUIRED(looking_);
   bool HasPending() ABSL_LOCKS_EXCLUDED(looking_);
@@ -124,6 +126,7 @@ class ModelRepository {
   // Held for a whole look, loads included.
   std::mutex looking_;
   Versions versions_ ABSL_GUARDED_BY(looking_);
+  ModelRegistry::Labels labels_ ABSL_GUARDED_BY(looking_);
   std::set<std::string> unloaded_ ABSL_GUARDED_BY(looking_);  // by Unload()
 
   std::mutex mutex_;

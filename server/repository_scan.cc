@@ -13,6 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 
 namespace tern {
 namespace {
@@ -46,25 +47,39 @@ absl::StatusOr<std::vector<std::string>> FoldersIn(const fs::path& folder) {
   return names;
 }
 
+// The version that a link beside it leads to; empty if `path` is no such link.
+std::string LinkedVersion(const fs::path& path) {
+  std::error_code no_link;
+  const std::string target = fs::read_symlink(path, no_link).lexically_normal();
+  const absl::string_view version = absl::StripSuffix(target, "/");
+  return IsVersion(version) ? std::string(version) : "";
+}
+
 }  // namespace
 
-absl::StatusOr<std::vector<FoundVersion>> ScanRepository(
-    const std::string& root) {
+absl::StatusOr<FoundModels> ScanRepository(const std::string& root) {
   const absl::StatusOr<std::vector<std::string>> names = FoldersIn(root);
   if (!names.ok()) return names.status();
-  std::vector<FoundVersion> found;
+  FoundModels found;
   for (const std::string& name : *names) {
     if (!IsModelName(name)) continue;
     const fs::path folder = fs::path(root) / name;
-    const absl::StatusOr<std::vector<std::string>> versions = FoldersIn(folder);
-    if (absl::IsNotFound(versions.status())) continue;
-    if (!versions.ok()) return versions.status();
-    for (const std::string& version : *versions) {
-      if (!IsVersion(version)) continue;
-      FoundVersion& one = found.emplace_back();
+    const absl::StatusOr<std::vector<std::string>> entries = FoldersIn(folder);
+    if (absl::IsNotFound(entries.status())) continue;
+    if (!entries.ok()) return entries.status();
+    for (const std::string& entry : *entries) {
+      const fs::path path = folder / entry;
+      if (!IsVersion(entry)) {
+        const std::string linked = LinkedVersion(path);
+        if (IsModelName(entry) && !linked.empty()) {
+          found.labels.push_back({name, entry, linked});
+        }
+        continue;
+      }
+      FoundVersion& one = found.versions.emplace_back();
       one.name = name;
-      one.version = version;
-      one.folder = folder / version;
+      one.version = entry;
+      one.folder = path;
       one.fingerprint = FolderFingerprint(one.folder);
     }
   }

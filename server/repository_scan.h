@@ -1,7 +1,8 @@
 // What stands in the folder of a model repository.
 //
 //   ROOT/NAME/VERSION/   a Hugging Face folder; VERSION is a whole number from
-//   1
+//                        1
+//   ROOT/NAME/LABEL      a link to VERSION, which requests may call so
 //
 // Other names, hidden ones and those that end in .tmp are no models: there
 // people may put a folder together and then rename it.
@@ -26,11 +27,21 @@ struct FoundVersion {
   std::string fingerprint;
 };
 
-// All versions, in no order.
+struct FoundLabel {
+  std::string name;
+  std::string label;
+  std::string version;
+};
+
+struct FoundModels {
+  std::vector<FoundVersion> versions;
+  std::vector<FoundLabel> labels;
+};
+
+// All versions and labels, in no order.
 // Errors: what errno says, naming the folder that cannot be read; a part of a
 // repository is not to be taken for all of it.
-absl::StatusOr<std::vector<FoundVersion>> ScanRepository(
-    const std::string& root);
+absl::StatusOr<FoundModels> ScanRepository(const std::string& root);
 
 // Names, sizes, times and inodes of all files below `folder`; of what cannot be
 // read, that it cannot.

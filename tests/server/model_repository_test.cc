@@ -238,6 +238,33 @@ TEST_F(ModelRepositoryTest, FoldersOfOtherNamesAreNoVersions) {
   EXPECT_THAT(refused_, IsEmpty());
 }
 
+TEST_F(ModelRepositoryTest, ALabelMovesOnceItsVersionIsServed) {
+  const auto version_of = [this](const std::string& label) {
+    const auto model = registry_.Find("a", label);
+    return model.ok() ? (*model)->version
+                      : std::string(model.status().message());
+  };
+  folder_.Add("a/1");
+  fs::create_symlink("1", folder_.Path("a/stable"));
+  fs::create_symlink("../b", folder_.Path("a/elsewhere"));
+  Look();
+  EXPECT_EQ(version_of("stable"), "1");
+  EXPECT_THAT(version_of("elsewhere"), HasSubstr("no version 'elsewhere'"));
+
+  folder_.Add("a/2");
+  fs::remove(folder_.Path("a/stable"));
+  fs::create_symlink("2/", folder_.Path("a/stable"));
+  Look(1);
+  EXPECT_EQ(version_of("stable"), "1");
+  Look(1);
+  EXPECT_EQ(version_of("stable"), "2");
+  EXPECT_THAT(Served(), ElementsAre("a/1", "a/2"));
+
+  fs::remove(folder_.Path("a/stable"));
+  Look(1);
+  EXPECT_THAT(version_of("stable"), HasSubstr("no version 'stable'"));
+}
+
 TEST_F(ModelRepositoryTest, ALinkToNothingUnloadsNothingAndIsRefused) {
   folder_.Add("a/1");
   folder_.Add("a/2");
