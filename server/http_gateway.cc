@@ -11,6 +11,7 @@
 #include "google/protobuf/util/json_util.h"
 #include "server/answer_call.h"
 #include "server/classify_call.h"
+#include "server/embed_call.h"
 #include "server/model_service.h"
 #include "server/oip_call.h"
 #include "server/oip_json.h"
@@ -194,6 +195,8 @@ void HttpGateway::HandleV1(const Path& path, const HttpRequest& request,
     call = std::make_shared<ClassifyCall>(environment_);
   } else if (path.size() == 2 && path[1] == "answer") {
     call = std::make_shared<AnswerCall>(environment_);
+  } else if (path.size() == 2 && path[1] == "embed") {
+    call = std::make_shared<EmbedCall>(environment_);
   }
   if (call == nullptr || request.method != "POST") {
     return respond(V1Error(NoSuchPath(request)));

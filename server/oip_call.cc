@@ -6,9 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "model/pooling.h"
 #include "server/answer_call.h"
 #include "server/classify.h"
 #include "server/classify_call.h"
+#include "server/embed_call.h"
 #include "server/oip_tensors.h"
 
 namespace tern {
@@ -66,11 +69,6 @@ absl::Status OipCall::Encode(Request& request) {
   if (!model.ok()) return model.status();
   request.model = *std::move(model);
   const BertConfig& config = request.model->engine->config();
-  if (config.task == Task::kEmbedding) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("model '", request_.model_name(),
-                     "' makes embeddings: use tern.v1's Embed"));
-  }
 
   const OipSignature tokens = TokenSignature(config);
   const bool has_tokens =
@@ -85,8 +83,14 @@ absl::Status OipCall::Encode(Request& request) {
     if (!status.ok()) return status;
   }
   if (has_tokens) return EncodeTokens(request);
-  return config.task == Task::kQuestionAnswering ? EncodeQuestions(request)
-                                                 : EncodeTexts(request);
+  switch (config.task) {
+    case Task::kQuestionAnswering:
+      return EncodeQuestions(request);
+    case Task::kEmbedding:
+      return EncodeForEmbedding(request);
+    default:
+      return EncodeTexts(request);
+  }
 }
 
 absl::Status OipCall::ReadParameters(Request& request) {
@@ -124,7 +128,7 @@ absl::Status OipCall::ReadOutputs(const OipSignature& signature, Task task) {
     if (classes != requested.parameters().end()) {
       output.class_count = classes->second.int64_param();
       if (output.class_count < 1 || tensor->datatype != "FP32" ||
-          task == Task::kQuestionAnswering) {
+          task == Task::kQuestionAnswering || task == Task::kEmbedding) {
         return absl::InvalidArgumentError(absl::StrCat(
             "output '", requested.name(), "' for model '",
             request_.model_name(),
@@ -182,6 +186,19 @@ absl::Status OipCall::EncodeQuestions(Request& request) {
   return translated_->Encode(request);
 }
 
+absl::Status OipCall::EncodeForEmbedding(Request& request) {
+  auto call = std::make_unique<EmbedCall>(environment());
+  v1::EmbedRequest& embed = call->request_message();
+  embed.set_model(request.model->name);
+  embed.set_version(request.model->version);
+  auto texts = ReadOipStrings(request_, FindOipInput(request_, "TEXT"));
+  if (!texts.ok()) return texts.status();
+  for (std::string& text : *texts)
+    embed.add_inputs()->set_text(std::move(text));
+  translated_ = std::move(call);
+  return translated_->Encode(request);
+}
+
 absl::Status OipCall::EncodeTokens(Request& request) {
   const BertConfig& config = request.model->engine->config();
   const int ids_input = FindOipInput(request_, "input_ids");
@@ -224,12 +241,14 @@ void OipCall::Reply(const Request& request) {
   response_.set_model_name(request.model->name);
   response_.set_model_version(request.model->version);
   response_.set_id(request_.id());
-  const bool answers =
-      request.model->engine->config().task == Task::kQuestionAnswering;
+  const Task task = request.model->engine->config().task;
+  const bool answers = task == Task::kQuestionAnswering;
   if (translated_ != nullptr && answers) translated_->Reply(request);
   for (const Output& output : outputs_) {
     if (output.class_count > 0) {
       ReplyClasses(request, output);
+    } else if (task == Task::kEmbedding) {
+      ReplyEmbeddings(request, output);
     } else if (!answers) {
       ReplyLabels(request, output);
     } else if (translated_ != nullptr) {
@@ -324,6 +343,20 @@ void OipCall::ReplyTokenLogits(const Request& request, const Output& output) {
   }
   AddOipOutput(output.name, {rows, columns}, absl::MakeConstSpan(logits),
                response_);
+}
+
+void OipCall::ReplyEmbeddings(const Request& request, const Output& output) {
+  const BertConfig& config = request.model->engine->config();
+  std::vector<float> vectors;
+  for (const std::vector<float>& vector : request.logits) {
+    vectors.insert(vectors.end(), vector.begin(), vector.end());
+    if (config.embedding.normalize) {
+      NormalizeEmbedding(absl::MakeSpan(vectors).last(vector.size()));
+    }
+  }
+  AddOipOutput(output.name,
+               {static_cast<int64_t>(request.logits.size()), config.outputs()},
+               absl::MakeConstSpan(vectors), response_);
 }
 
 std::vector<int64_t> OipCall::TextShape() const {

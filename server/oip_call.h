@@ -1,6 +1,6 @@
 // An inference of the Open Inference Protocol: tensors in, tensors out.
 //
-// Texts are translated to a call of Classify or Answer, and its reply to
+// Texts are translated to a call of Classify, Answer or Embed, and its reply to
 // tensors; token ids go to the queue as they are.
 
 #ifndef TERN_SERVER_OIP_CALL_H_
@@ -42,12 +42,14 @@ class OipCall final : public Call {
   absl::Status ReadOutputs(const OipSignature& signature, Task task);
   absl::Status EncodeTexts(Request& request);
   absl::Status EncodeQuestions(Request& request);
+  absl::Status EncodeForEmbedding(Request& request);
   absl::Status EncodeTokens(Request& request);
 
   void ReplyLabels(const Request& request, const Output& output);
   void ReplyClasses(const Request& request, const Output& output);
   void ReplyAnswers(const v1::AnswerResponse& answers, const Output& output);
   void ReplyTokenLogits(const Request& request, const Output& output);
+  void ReplyEmbeddings(const Request& request, const Output& output);
 
   // [N], or [N, 1] if the texts came so.
   std::vector<int64_t> TextShape() const;

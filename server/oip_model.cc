@@ -53,12 +53,16 @@ OipSignature TextSignature(const BertConfig& config) {
                         {"END", "INT32", {1}},
                         {"NO_ANSWER_SCORE", "FP32", {1}}}};
   }
+  if (config.task == Task::kEmbedding) {
+    return {.inputs = {{"TEXT", "BYTES", {1}}},
+            .outputs = {{"EMBEDDING", "FP32", {config.outputs()}}}};
+  }
   OipSignature signature = {
       .inputs = {{"TEXT", "BYTES", {1}}},
       .outputs = {{"LABEL", "BYTES", {1}},
                   {"SCORE", "FP32", {1}},
                   {"LOGITS", "FP32", {config.outputs()}}}};
-  if (config.type_vocabulary_size >= 2) {
+  if (config.takes_pairs()) {
     signature.inputs.push_back({"TEXT_PAIR", "BYTES", {1}, false});
   }
   return signature;
@@ -73,6 +77,8 @@ OipSignature TokenSignature(const BertConfig& config) {
   if (config.task == Task::kQuestionAnswering) {
     signature.outputs = {{"start_logits", "FP32", {-1}},
                          {"end_logits", "FP32", {-1}}};
+  } else if (config.task == Task::kEmbedding) {
+    signature.outputs = {{"sentence_embedding", "FP32", {config.outputs()}}};
   } else {
     signature.outputs = {{"logits", "FP32", {config.outputs()}}};
   }

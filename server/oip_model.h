@@ -34,11 +34,11 @@ struct OipSignature {
   std::vector<OipTensor> outputs;
 };
 
-// TEXT and TEXT_PAIR to LABEL, SCORE and LOGITS; or QUESTION and CONTEXT to
-// ANSWER, SCORE, START, END and NO_ANSWER_SCORE.
+// TEXT and TEXT_PAIR to LABEL, SCORE and LOGITS; QUESTION and CONTEXT to
+// ANSWER, SCORE, START, END and NO_ANSWER_SCORE; or TEXT to EMBEDDING.
 OipSignature TextSignature(const BertConfig& config);
-// input_ids, attention_mask and token_type_ids to logits; or to start_logits
-// and end_logits.
+// input_ids, attention_mask and token_type_ids to logits; to start_logits and
+// end_logits; or to sentence_embedding.
 OipSignature TokenSignature(const BertConfig& config);
 
 // The tensor of that name, or null.

@@ -2,11 +2,14 @@
 // over gRPC.
 
 #include <cmath>
+#include <cstring>
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "inference/grpc_inference_service.grpc.pb.h"
 #include "nlohmann/json.hpp"
 #include "tests/server/running_server.h"
 
@@ -125,6 +128,52 @@ TEST(EmbedTest, ARequestMayChooseWhetherToNormalize) {
     ASSERT_TRUE(server.Embed(request, normalized).ok());
     EXPECT_GT(Length(raw.results(0)), 1.5);
     EXPECT_NEAR(Length(normalized.results(0)), 1, 1e-6);
+  }
+}
+
+TEST(EmbedTest, TheOpenInferenceProtocolGivesTheSameBits) {
+  GoldenServer server("embedding-mean");
+  const auto oip =
+      inference::GRPCInferenceService::NewStub(server.running.channel);
+  const auto& golden = server.golden["embeddings"][0];
+  v1::EmbedRequest embed;
+  embed.add_inputs()->set_text(golden["text"]);
+  v1::EmbedResponse embedded;
+  ASSERT_TRUE(server.Embed(embed, embedded).ok());
+  const auto& vector = embedded.results(0).vector();
+
+  inference::ModelInferRequest texts, tokens;
+  texts.set_model_name("golden");
+  auto& text = *texts.add_inputs();
+  text.set_name("TEXT");
+  text.set_datatype("BYTES");
+  text.add_shape(1);
+  text.mutable_contents()->add_bytes_contents(golden["text"]);
+  tokens.set_model_name("golden");
+  auto& ids = *tokens.add_inputs();
+  ids.set_name("input_ids");
+  ids.set_datatype("INT64");
+  ids.add_shape(1);
+  ids.add_shape(static_cast<int64_t>(golden["token_ids"].size()));
+  for (const int64_t id : golden["token_ids"]) {
+    ids.mutable_contents()->add_int64_contents(id);
+  }
+
+  for (const auto& [request, output] :
+       {std::pair(texts, "EMBEDDING"),
+        std::pair(tokens, "sentence_embedding")}) {
+    grpc::ClientContext context;
+    inference::ModelInferResponse response;
+    const grpc::Status status = oip->ModelInfer(&context, request, &response);
+
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    ASSERT_EQ(response.outputs_size(), 1);
+    EXPECT_EQ(response.outputs(0).name(), output);
+    EXPECT_THAT(response.outputs(0).shape(),
+                ::testing::ElementsAre(1, vector.size()));
+    const std::string& raw = response.raw_output_contents(0);
+    ASSERT_EQ(raw.size(), vector.size() * sizeof(float));
+    EXPECT_EQ(std::memcmp(raw.data(), vector.data(), raw.size()), 0);
   }
 }
 

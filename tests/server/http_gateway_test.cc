@@ -88,6 +88,25 @@ TEST(HttpGatewayTest, AnswerIsTheProtoAsJson) {
   }
 }
 
+TEST(HttpGatewayTest, EmbedIsTheProtoAsJson) {
+  HttpRunningServer running([](Options& options) {
+    options.models = {
+        {.name = "embedder",
+         .folder = TERN_SOURCE_DIR "/tests/model/goldens/embedding-mean"}};
+  });
+
+  const HttpReply reply =
+      running.Post("/v1/embed", R"({"inputs": [{"text": "a film"}]})");
+
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  const json response = json::parse(reply.body);
+  double squares = 0;
+  for (const double value : response["results"][0]["vector"]) {
+    squares += value * value;
+  }
+  EXPECT_NEAR(squares, 1, 1e-5);
+}
+
 TEST(HttpGatewayTest, OipInfersFromJson) {
   HttpRunningServer running;
   const std::string classified =
