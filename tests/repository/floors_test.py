@@ -12,6 +12,8 @@ import re
 import sys
 import tempfile
 
+import tree_check
+
 # Which folders of ours a folder may include, besides itself.
 FLOORS = {
     "proto": set(),
@@ -185,23 +187,13 @@ def self_test():
                  if name not in SELF_TEST_OFFENCES])
 
 
-def main():
-    if sys.argv[1:] == ["--self-test"]:
-        found = self_test()
-    elif len(sys.argv) == 2:
-        tree = pathlib.Path(sys.argv[1])
-        found = list(offences(tree))
-        count = len(list(sources(tree)))
-        if count == 0:
-            found = [f"{tree}: expected sources, found none"]
-        print(f"{count} files read, {len(found)} offences")
-    else:
-        print(__doc__, file=sys.stderr)
-        return 2
-    for line in found:
-        print(line)
-    return 1 if found else 0
+def check(tree):
+    found = list(offences(tree))
+    count = len(list(sources(tree)))
+    if count == 0:
+        found = [f"{tree}: expected sources, found none"]
+    return found, f"{count} files read, {len(found)} offences"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(tree_check.run(__doc__, self_test, check))

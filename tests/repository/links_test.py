@@ -11,6 +11,8 @@ import re
 import sys
 import tempfile
 
+import tree_check
+
 DOCUMENTS = ["*.md", "docs/**/*.md", "examples/**/*.md", "models/*/*.md", "deploy/**/*.md"]
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 INLINE_CODE = re.compile(r"`[^`\n]*`")
@@ -90,23 +92,13 @@ def self_test():
         return wrong + [f"not found: {name}" for name in SELF_TEST_DEAD if found.count(name) != 1]
 
 
-def main():
-    if sys.argv[1:] == ["--self-test"]:
-        found = self_test()
-    elif len(sys.argv) == 2:
-        tree = pathlib.Path(sys.argv[1])
-        found = list(dead_links(tree))
-        count = sum(len(list(links(path))) for path in documents(tree))
-        if count == 0:
-            found = [f"{tree}: expected links, found none"]
-        print(f"{len(documents(tree))} documents, {count} links, {len(found)} dead")
-    else:
-        print(__doc__, file=sys.stderr)
-        return 2
-    for line in found:
-        print(line)
-    return 1 if found else 0
+def check(tree):
+    found = list(dead_links(tree))
+    count = sum(len(list(links(path))) for path in documents(tree))
+    if count == 0:
+        found = [f"{tree}: expected links, found none"]
+    return found, f"{len(documents(tree))} documents, {count} links, {len(found)} dead"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(tree_check.run(__doc__, self_test, check))
