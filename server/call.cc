@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/status_mapping.h"
 
 namespace tern {
 namespace {
@@ -105,6 +106,20 @@ absl::Status CheckNotEmpty(absl::string_view text, int input,
   if (!text.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       FieldName(input, field), ": expected a text, found an empty one"));
+}
+
+absl::StatusOr<Encoding> CheckTruncation(absl::StatusOr<Encoding> encoding,
+                                         v1::Truncation truncation, int input,
+                                         int max_tokens) {
+  if (!encoding.ok()) {
+    return Annotate(encoding.status(), FieldName(input, "text"));
+  }
+  if (encoding->truncated && truncation == v1::TRUNCATION_REFUSE) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        FieldName(input, "text"), ": expected at most ", max_tokens,
+        " tokens, found more; TRUNCATION_LONGEST_FIRST cuts it"));
+  }
+  return encoding;
 }
 
 absl::Status CheckRange(absl::string_view field, int value, int least,

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "google/protobuf/message.h"
@@ -24,6 +25,7 @@
 #include "server/request.h"
 #include "server/scheduler.h"
 #include "tern/v1/inference_service.pb.h"
+#include "tokenizer/tokenizer.h"
 
 namespace tern {
 
@@ -105,6 +107,12 @@ class Call {
 std::string FieldName(int input, absl::string_view field);
 absl::Status CheckNotEmpty(absl::string_view text, int input,
                            absl::string_view field);
+// Passes on what the tokenizer made of an input's text of at most `max_tokens`.
+// Errors: its own, naming the field; INVALID_ARGUMENT for one that was cut
+// although `truncation` refuses that.
+absl::StatusOr<Encoding> CheckTruncation(absl::StatusOr<Encoding> encoding,
+                                         v1::Truncation truncation, int input,
+                                         int max_tokens);
 absl::Status CheckRange(absl::string_view field, int value, int least,
                         int most);
 

@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/classify.h"
-#include "server/status_mapping.h"
 
 namespace tern {
 
@@ -55,13 +54,8 @@ absl::StatusOr<Encoding> ClassifyCall::EncodeInput(const ServedModel& model,
           ? model.tokenizer->EncodePair(input.text(), input.text_pair(),
                                         config.max_positions)
           : model.tokenizer->Encode(input.text(), config.max_positions);
-  if (!encoding.ok()) return Annotate(encoding.status(), FieldName(i, "text"));
-  if (encoding->truncated && request_.truncation() == v1::TRUNCATION_REFUSE) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        FieldName(i, "text"), ": expected at most ", config.max_positions,
-        " tokens, found more; TRUNCATION_LONGEST_FIRST cuts it"));
-  }
-  return encoding;
+  return CheckTruncation(std::move(encoding), request_.truncation(), i,
+                         config.max_positions);
 }
 
 void ClassifyCall::Reply(const Request& request) {

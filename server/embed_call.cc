@@ -3,9 +3,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "model/pooling.h"
-#include "server/status_mapping.h"
 
 namespace tern {
 
@@ -34,14 +32,8 @@ absl::StatusOr<Encoding> EmbedCall::EncodeInput(const ServedModel& model,
   if (absl::Status status = CheckNotEmpty(text, i, "text"); !status.ok()) {
     return status;
   }
-  auto encoding = model.tokenizer->Encode(text, max_tokens);
-  if (!encoding.ok()) return Annotate(encoding.status(), FieldName(i, "text"));
-  if (encoding->truncated && request_.truncation() == v1::TRUNCATION_REFUSE) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(FieldName(i, "text"), ": expected at most ", max_tokens,
-                     " tokens, found more; TRUNCATION_LONGEST_FIRST cuts it"));
-  }
-  return encoding;
+  return CheckTruncation(model.tokenizer->Encode(text, max_tokens),
+                         request_.truncation(), i, max_tokens);
 }
 
 void EmbedCall::Reply(const Request& request) {
