@@ -16,14 +16,22 @@
 namespace tern {
 namespace {
 
+// From how many rows a thread on, each thread does better with a tile of its
+// own than with a share of every product's columns. That share costs nine
+// barriers a layer; a tile costs that each thread reads all weights, of which
+// only ternary ones stay in the caches.
+int LeastTileRows(Precision precision) {
+  return precision == Precision::kTernary ? 3 : kTileRows;
+}
+
 // Takes rows through the layers: fn(rows, tile, team). A batch with work for
 // all threads goes a tile at a time, each tile on one thread from the first
 // layer of `fn` to the last; a smaller one goes as a whole, its columns shared.
 template <typename Fn>
-void ForTiles(const BertConfig& config, int rows, Workspace& workspace,
-              ThreadTeam& team, const Fn& fn) {
+void ForTiles(const BertConfig& config, int least_tile_rows, int rows,
+              Workspace& workspace, ThreadTeam& team, const Fn& fn) {
   const int threads = team.threads();
-  if (threads > 1 && rows < threads * kTileRows) {
+  if (threads > 1 && rows < threads * least_tile_rows) {
     fn(RowRange{0, rows}, workspace.Tile(0, config), team);
     return;
   }
@@ -171,25 +179,28 @@ absl::StatusOr<absl::Span<const float>> Engine::Forward(
   const LayerContext context{config, *impl_->variant, quantized,
                              impl_->precision == Precision::kTernary};
   float* hidden = workspace.hidden();
+  const auto for_tiles = [&](int rows, const auto& fn) {
+    ForTiles(config, LeastTileRows(impl_->precision), rows, workspace, team,
+             fn);
+  };
 
-  ForTiles(config, batch.tokens(), workspace, team,
-           [&](RowRange rows, const TileScratch& tile, ThreadTeam& threads) {
-             impl_->weights.embeddings.Forward(context, batch, rows, hidden,
-                                               tile, threads);
-             layers[0].ProjectQkv(context, rows, hidden, workspace.qkv(), tile,
-                                  threads);
-           });
+  for_tiles(batch.tokens(), [&](RowRange rows, const TileScratch& tile,
+                                ThreadTeam& threads) {
+    impl_->weights.embeddings.Forward(context, batch, rows, hidden, tile,
+                                      threads);
+    layers[0].ProjectQkv(context, rows, hidden, workspace.qkv(), tile, threads);
+  });
 
   for (int l = 0; l + 1 < config.layers; ++l) {
     if (abandoned()) return absl::CancelledError("nobody awaits this batch");
     Attend(context, batch, workspace, team);
-    ForTiles(config, batch.tokens(), workspace, team,
-             [&](RowRange rows, const TileScratch& tile, ThreadTeam& threads) {
-               layers[l].FeedForward(context, rows, workspace.context(), hidden,
-                                     tile, threads);
-               layers[l + 1].ProjectQkv(context, rows, hidden, workspace.qkv(),
-                                        tile, threads);
-             });
+    for_tiles(batch.tokens(),
+              [&](RowRange rows, const TileScratch& tile, ThreadTeam& threads) {
+                layers[l].FeedForward(context, rows, workspace.context(),
+                                      hidden, tile, threads);
+                layers[l + 1].ProjectQkv(context, rows, hidden, workspace.qkv(),
+                                         tile, threads);
+              });
   }
 
   if (abandoned()) return absl::CancelledError("nobody awaits this batch");
@@ -200,14 +211,14 @@ absl::StatusOr<absl::Span<const float>> Engine::Forward(
     KeepFirstTokens(batch, config.hidden_size, workspace.context());
     rows_with_logits = batch.sequences();
   }
-  ForTiles(config, rows_with_logits, workspace, team,
-           [&](RowRange rows, const TileScratch& tile, ThreadTeam& threads) {
-             layers.back().FeedForward(context, rows, workspace.context(),
-                                       hidden, tile, threads);
-             if (config.task == Task::kEmbedding) return;
-             impl_->weights.head.Forward(context, rows, hidden,
-                                         workspace.logits(), tile, threads);
-           });
+  for_tiles(rows_with_logits,
+            [&](RowRange rows, const TileScratch& tile, ThreadTeam& threads) {
+              layers.back().FeedForward(context, rows, workspace.context(),
+                                        hidden, tile, threads);
+              if (config.task == Task::kEmbedding) return;
+              impl_->weights.head.Forward(context, rows, hidden,
+                                          workspace.logits(), tile, threads);
+            });
   if (config.task == Task::kEmbedding) {
     PoolSequences(config, batch, hidden, workspace.logits(), team);
     rows_with_logits = batch.sequences();
