@@ -1,9 +1,9 @@
 // The ternary product by look-up, for many rows and columns.
 //
 // Four inputs have only 81 signed sums +-a +-b +-c +-d (with zeros). For a tile
-// of 32 rows they are worked out once, as vectors over the rows, and then each
-// column takes one vector addition for its four inputs: 128 multiply-adds in
-// two instructions, where vpmaddubsw and vpaddw do 64 in four. ("Four
+// of 16 rows they are worked out once, as vectors over the rows, and then each
+// column takes one vector addition for its four inputs: 64 multiply-adds in
+// one instruction, where vpmaddubsw and vpaddw do 32 in two. ("Four
 // Russians"; BiQGEMM, Jeon et al. 2020, does it for binary weights.)
 
 #ifndef TERN_KERNELS_TERNARY_TABLE_GEMM_H_
@@ -14,8 +14,8 @@
 namespace tern {
 
 enum : int {
-  kTableRows = 32,  // of a tile
-  // Fewer columns do not repay the tables. Measured on Zen 4.
+  kTableRows = 16,  // of a tile
+  // Fewer columns do not repay the tables. Measured on Zen 3 and 4.
   kMinTableColumns = 384,
 };
 

@@ -4,9 +4,9 @@
 //   sum_p q[p] T[p] = sum_p (q[p] - 128) T[p] + 128 column_sum
 //
 // A byte of the packed codes (ternary_tiles.h) holds four 2-bit codes, so it is
-// the number of an entry in a table of 171, of which 81 are in use. The four
-// tables of a group of 16 inputs lie in the first-level cache while the columns
-// of a block pass by, each with its sums of 32 rows.
+// the number of an entry in a table of 171, of which 81 are in use. The eight
+// tables of a pass, of 32 inputs, lie in the first-level cache while the
+// columns of a block pass by, each with its sums of 16 rows.
 
 #include <immintrin.h>
 
@@ -16,14 +16,15 @@
 namespace tern::avx2 {
 namespace {
 
-constexpr int kRows = kTableRows;
-constexpr int kHalf = 16;  // rows of a vector of int16
-constexpr int kEntryBytes = 2 * kRows;
-constexpr int kTables = 4;  // of a group
-// A sum of four inputs is in [-512, 512]: 63 fit int16, a group adds four.
-constexpr int kGroupsBeforeWiden = 15;
-// The sums of so many columns and the tables stay in the second-level cache.
-constexpr int kBlockColumns = 768;
+constexpr int kRows = kTableRows;  // a vector of int16
+constexpr int kPassGroups = 2;     // groups of inputs whose tables are at hand
+constexpr int kTables = 4;         // of a group
+// Tables of the same number of both groups share lines of the cache.
+constexpr int kEntryBytes = 2 * kRows * kPassGroups;
+// A sum of four inputs is in [-512, 512]: 63 fit int16, a pass adds eight.
+constexpr int kPassesBeforeWiden = 7;
+// The sums of so many columns stay in the second-level cache.
+constexpr int kBlockColumns = 1536;
 
 // Where each table begins, in entries. Entries in use have no digit 3 in base
 // 4, so tables at multiples of 64 would compete for 27 of the 64 sets of a
@@ -32,12 +33,10 @@ constexpr int kTableStart[kTables] = {0, 229, 427, 652};
 constexpr int kTableEntries = 652 + 171;
 
 struct Scratch {
-  alignas(64) int16_t tables[kTableEntries * kRows];
-  alignas(64) int16_t narrow[kBlockColumns * kRows];  // sums of some groups
+  alignas(64) uint8_t tables[kTableEntries * kEntryBytes];
+  alignas(64) int16_t narrow[kBlockColumns * kRows];  // sums of some passes
   alignas(64) int32_t wide[kBlockColumns * kRows];    // of all before
 };
-
-__m256i* Vectors(int16_t* p) { return reinterpret_cast<__m256i*>(p); }
 
 // Transposes 16 rows of 16 bytes: byte c of row r goes to byte r of row c.
 void Transpose(__m128i (&rows)[16]) {
@@ -53,18 +52,20 @@ void Transpose(__m128i (&rows)[16]) {
   }
 }
 
-// inputs[p] = the 32 rows' values of input p less 128, for 16 inputs at `q`.
-void LoadInputs(const uint8_t* q, int stride, __m256i (&inputs)[16][2]) {
-  for (int half = 0; half < 2; ++half) {
-    __m128i rows[16];
-    for (int r = 0; r < 16; ++r) {
+// inputs[g][p] = the 16 rows' values of input p of group g less 128; `q` begins
+// with those of group 0.
+void LoadInputs(const uint8_t* q, int stride,
+                __m256i (&inputs)[kPassGroups][kTileInputs]) {
+  for (int group = 0; group < kPassGroups; ++group) {
+    __m128i rows[kRows];
+    for (int r = 0; r < kRows; ++r) {
       rows[r] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(
-          q + static_cast<ptrdiff_t>(half * kHalf + r) * stride));
+          q + static_cast<ptrdiff_t>(r) * stride + group * kTileInputs));
     }
     Transpose(rows);
-    for (int p = 0; p < 16; ++p) {
-      inputs[p][half] = _mm256_sub_epi16(_mm256_cvtepu8_epi16(rows[p]),
-                                         _mm256_set1_epi16(128));
+    for (int p = 0; p < kTileInputs; ++p) {
+      inputs[group][p] = _mm256_sub_epi16(_mm256_cvtepu8_epi16(rows[p]),
+                                          _mm256_set1_epi16(128));
     }
   }
 }
@@ -75,12 +76,12 @@ __m256i Weighted(__m256i x, int code) {
   return code == 1 ? _mm256_setzero_si256() : x;
 }
 
-// Entry d0 + 4 d1 + 16 d2 + 64 d3 of `table` = the inputs weighted by codes
-// d0 .. d3, in the given half of the rows.
-void BuildTable(const __m256i (&inputs)[16][2], int first, int half,
-                int16_t* table) {
-  const __m256i a = inputs[first][half], b = inputs[first + 4][half];
-  const __m256i c = inputs[first + 8][half], d = inputs[first + 12][half];
+// Entry d0 + 4 d1 + 16 d2 + 64 d3 of `table` = inputs `first` and each fourth
+// one after it, weighted by codes d0 .. d3.
+void BuildTable(const __m256i (&inputs)[kTileInputs], int first,
+                uint8_t* table) {
+  const __m256i a = inputs[first], b = inputs[first + 4];
+  const __m256i c = inputs[first + 8], d = inputs[first + 12];
   __m256i low[9];
   for (int code = 0; code < 9; ++code) {
     low[code] = _mm256_add_epi16(Weighted(a, code % 3), Weighted(b, code / 3));
@@ -88,88 +89,100 @@ void BuildTable(const __m256i (&inputs)[16][2], int first, int half,
   for (int d3 = 0; d3 < 3; ++d3) {
     for (int d2 = 0; d2 < 3; ++d2) {
       const __m256i high = _mm256_add_epi16(Weighted(c, d2), Weighted(d, d3));
-      int16_t* const entries =
-          table + (16 * d2 + 64 * d3) * kRows + half * kHalf;
+      uint8_t* const entries = table + (16 * d2 + 64 * d3) * kEntryBytes;
       for (int code = 0; code < 9; ++code) {
         _mm256_store_si256(
-            Vectors(entries + (code % 3 + 4 * (code / 3)) * kRows),
+            reinterpret_cast<__m256i*>(entries + (code % 3 + 4 * (code / 3)) *
+                                                     kEntryBytes),
             _mm256_add_epi16(high, low[code]));
       }
     }
   }
 }
 
-void BuildTables(const uint8_t* q, int stride, int16_t* tables) {
-  __m256i inputs[16][2];
+void BuildTables(const uint8_t* q, int stride, uint8_t* tables) {
+  __m256i inputs[kPassGroups][kTileInputs];
   LoadInputs(q, stride, inputs);
   for (int i = 0; i < kTables; ++i) {
-    for (int half = 0; half < 2; ++half) {
-      BuildTable(inputs, i, half, tables + kTableStart[i] * kRows);
+    for (int group = 0; group < kPassGroups; ++group) {
+      BuildTable(inputs[group], i,
+                 tables + kTableStart[i] * kEntryBytes + group * 2 * kRows);
     }
   }
 }
 
-// Byte i of `codes` as an offset into a table, in bytes.
+// Byte i of `codes` as an offset into a table, in bytes. A rotation, which
+// unlike a shift needs no copy of `codes` before it.
 template <int kByte>
 uint64_t EntryOffset(uint64_t codes) {
-  constexpr int kShift = 8 * kByte - 6;  // times kEntryBytes = 64
   static_assert(kEntryBytes == 64);
-  constexpr uint64_t kMask = 0xff * kEntryBytes;
-  if constexpr (kShift < 0) {
-    return codes << -kShift & kMask;
-  } else {
-    return codes >> kShift & kMask;
-  }
+  constexpr int kRight = (8 * kByte - 6) & 63;
+  return (codes >> kRight | codes << (64 - kRight)) & 0xff * kEntryBytes;
 }
 
-// sums (+)= the entries of one column's four bytes, from byte kFirst on.
-template <bool kAdd, int kFirst>
-void AddColumn(const uint8_t* tables, uint64_t codes, int16_t* sums) {
-  __m256i low, high;
-  const auto add = [&](int table, uint64_t offset, bool is_first) {
-    const auto* const entry = reinterpret_cast<const __m256i*>(
-        tables + kTableStart[table] * kEntryBytes + offset);
-    low = is_first ? entry[0] : _mm256_add_epi16(low, entry[0]);
-    high = is_first ? entry[1] : _mm256_add_epi16(high, entry[1]);
+// The entries of one column's bytes, from byte kFirst of each group's codes on,
+// added up, and to `sums` unless it is null.
+template <int kFirst>
+__m256i AddEntries(const uint8_t* tables, uint64_t codes0, uint64_t codes1,
+                   const int16_t* sums) {
+  const auto entry = [&](int table, int group, uint64_t offset) {
+    return *reinterpret_cast<const __m256i*>(
+        tables + kTableStart[table] * kEntryBytes + group * 2 * kRows + offset);
   };
-  if (kAdd) {
-    low = Vectors(sums)[0];
-    high = Vectors(sums)[1];
+  __m256i sum = entry(0, 0, EntryOffset<kFirst>(codes0));
+  if (sums != nullptr) {
+    sum = _mm256_add_epi16(sum, *reinterpret_cast<const __m256i*>(sums));
   }
-  add(0, EntryOffset<kFirst>(codes), !kAdd);
-  add(1, EntryOffset<kFirst + 1>(codes), false);
-  add(2, EntryOffset<kFirst + 2>(codes), false);
-  add(3, EntryOffset<kFirst + 3>(codes), false);
-  Vectors(sums)[0] = low;
-  Vectors(sums)[1] = high;
+  sum = _mm256_add_epi16(sum, entry(1, 0, EntryOffset<kFirst + 1>(codes0)));
+  sum = _mm256_add_epi16(sum, entry(2, 0, EntryOffset<kFirst + 2>(codes0)));
+  sum = _mm256_add_epi16(sum, entry(3, 0, EntryOffset<kFirst + 3>(codes0)));
+  sum = _mm256_add_epi16(sum, entry(0, 1, EntryOffset<kFirst>(codes1)));
+  sum = _mm256_add_epi16(sum, entry(1, 1, EntryOffset<kFirst + 1>(codes1)));
+  sum = _mm256_add_epi16(sum, entry(2, 1, EntryOffset<kFirst + 2>(codes1)));
+  return _mm256_add_epi16(sum, entry(3, 1, EntryOffset<kFirst + 3>(codes1)));
 }
 
-// narrow (+)= the products of one group of inputs and the 64 columns of a tile,
-// whose codes are `codes`.
-template <bool kAdd>
-void AddTile(const int16_t* tables, const uint8_t* codes, int16_t* narrow) {
-  const auto* const bytes = reinterpret_cast<const uint8_t*>(tables);
-  // The next group's codes: the hardware does not foresee the step from tile to
+// wide (+)= sums
+void Widen(bool add, __m256i sums, int32_t* wide) {
+  auto* const to = reinterpret_cast<__m256i*>(wide);
+  __m256i low = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(sums));
+  __m256i high = _mm256_cvtepi16_epi32(_mm256_extracti128_si256(sums, 1));
+  if (add) {
+    low = _mm256_add_epi32(low, to[0]);
+    high = _mm256_add_epi32(high, to[1]);
+  }
+  to[0] = low;
+  to[1] = high;
+}
+
+// One pass over the 64 columns of a tile, whose codes of its groups are at
+// `codes`.
+template <bool kIsFirst, bool kIsLast>
+void AddTile(const uint8_t* tables, const uint8_t* codes, bool add_to_wide,
+             int16_t* narrow, int32_t* wide) {
+  // The next pass's codes: the hardware does not foresee the step from tile to
   // tile.
-  for (int line = 0; line < kTileGroupBytes; line += 64) {
-    _mm_prefetch(reinterpret_cast<const char*>(codes + kTileGroupBytes + line),
+  constexpr int kPassBytes = kPassGroups * kTileGroupBytes;
+  for (int line = 0; line < kPassBytes; line += 64) {
+    _mm_prefetch(reinterpret_cast<const char*>(codes + kPassBytes + line),
                  _MM_HINT_T1);
   }
+  const auto finish = [&](int column, __m256i sums) {
+    if (kIsLast) {
+      Widen(add_to_wide, sums, wide + column * kRows);
+    } else {
+      *reinterpret_cast<__m256i*>(narrow + column * kRows) = sums;
+    }
+  };
   for (int column = 0; column < kTileColumns; column += 2) {
-    uint64_t two_columns;
-    __builtin_memcpy(&two_columns, codes + 4 * column, sizeof(two_columns));
-    AddColumn<kAdd, 0>(bytes, two_columns, narrow + column * kRows);
-    AddColumn<kAdd, 4>(bytes, two_columns, narrow + (column + 1) * kRows);
-  }
-}
-
-// wide (+)= narrow
-void Widen(bool add, int columns, int16_t* narrow, int32_t* wide) {
-  for (int i = 0; i < columns * kRows; i += 8) {
-    auto* const to = reinterpret_cast<__m256i*>(wide + i);
-    const __m256i sums = _mm256_cvtepi16_epi32(
-        _mm_load_si128(reinterpret_cast<const __m128i*>(narrow + i)));
-    *to = add ? _mm256_add_epi32(*to, sums) : sums;
+    uint64_t codes0, codes1;  // of two columns
+    __builtin_memcpy(&codes0, codes + 4 * column, sizeof(codes0));
+    __builtin_memcpy(&codes1, codes + kTileGroupBytes + 4 * column,
+                     sizeof(codes1));
+    const int16_t* const sums = kIsFirst ? nullptr : narrow + column * kRows;
+    finish(column, AddEntries<0>(tables, codes0, codes1, sums));
+    finish(column + 1, AddEntries<4>(tables, codes0, codes1,
+                                     kIsFirst ? nullptr : sums + kRows));
   }
 }
 
@@ -253,29 +266,35 @@ void StoreColumns(const TernaryKernelArgs& args, int first_row, int column,
 // Columns [first, last) of the tile; `first` begins a tile of packed codes.
 void Block(const TernaryKernelArgs& args, int first_row, int first, int last,
            Scratch& scratch) {
-  const int groups = PaddedDepth(args.x.k) / kTileInputs;
+  const int passes = PaddedDepth(args.x.k) / (kTileInputs * kPassGroups);
   const int tiles = (last - first + kTileColumns - 1) / kTileColumns;
-  const int columns = tiles * kTileColumns;
-  const ptrdiff_t tile_bytes = static_cast<ptrdiff_t>(groups) * kTileGroupBytes;
+  constexpr int kPassBytes = kPassGroups * kTileGroupBytes;
+  const ptrdiff_t tile_bytes = static_cast<ptrdiff_t>(passes) * kPassBytes;
   const uint8_t* const codes = args.codes + first / kTileColumns * tile_bytes;
   const uint8_t* const q =
       args.x.values + static_cast<ptrdiff_t>(first_row) * args.x.stride;
 
-  for (int group = 0; group < groups; ++group) {
-    BuildTables(q + group * kTileInputs, args.x.stride, scratch.tables);
-    const int since_widened = group % kGroupsBeforeWiden;
+  for (int pass = 0; pass < passes; ++pass) {
+    BuildTables(q + pass * kPassGroups * kTileInputs, args.x.stride,
+                scratch.tables);
+    const bool is_first = pass % kPassesBeforeWiden == 0;
+    const bool is_end = pass == passes - 1;
+    const bool is_last = (pass + 1) % kPassesBeforeWiden == 0 || is_end;
+    const auto add =
+        is_first  ? (is_last ? AddTile<true, true> : AddTile<true, false>)
+        : is_last ? AddTile<false, true>
+                  : AddTile<false, false>;
     for (int tile = 0; tile < tiles; ++tile) {
-      const auto add = since_widened == 0 ? AddTile<false> : AddTile<true>;
-      add(scratch.tables, codes + tile * tile_bytes + group * kTileGroupBytes,
-          scratch.narrow + tile * kTileColumns * kRows);
+      const int column = tile * kTileColumns;
+      add(scratch.tables, codes + tile * tile_bytes + pass * kPassBytes,
+          pass >= kPassesBeforeWiden, scratch.narrow + column * kRows,
+          scratch.wide + column * kRows);
+      if (!is_end) continue;
+      for (int c = column; c < column + kTileColumns && first + c < last;
+           c += 16) {
+        StoreColumns(args, first_row, first + c, scratch.wide + c * kRows);
+      }
     }
-    if (since_widened == kGroupsBeforeWiden - 1 || group == groups - 1) {
-      Widen(group >= kGroupsBeforeWiden, columns, scratch.narrow, scratch.wide);
-    }
-  }
-  for (int column = first; column < last; column += 16) {
-    StoreColumns(args, first_row, column,
-                 scratch.wide + (column - first) * kRows);
   }
 }
 

@@ -149,7 +149,8 @@ TEST_P(TernaryGemmTest, EqualsScalarWithManyRowsAndColumns) {
   for (const auto& [m, n, k] :
        {std::tuple(32, 384, 16), std::tuple(33, 391, 65),
         std::tuple(64, 1000, 300), std::tuple(70, 449, 241),
-        std::tuple(95, 1601, 129), std::tuple(32, 770, 1)}) {
+        std::tuple(95, 1601, 129), std::tuple(32, 770, 1),
+        std::tuple(16, 384, 256), std::tuple(31, 1540, 225)}) {
     SCOPED_TRACE(testing::Message() << m << " x " << n << " x " << k);
     const Product product(m, n, k, random_);
     ExpectSameBits(product.Run(variant()), product.Run(ScalarVariant()));
