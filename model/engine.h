@@ -62,7 +62,7 @@ class Engine {
   // Every sequence has 1 to config().max_positions tokens, every id is in the
   // vocabulary, and the batch has at most workspace.max_tokens() tokens.
   // `abandoned` is asked between layers; once it says true, the pass ends with
-  // CANCELLED.
+  // CANCELLED. It may assemble another number of threads.
   absl::StatusOr<absl::Span<const float>> Forward(
       const Batch& batch, Workspace& workspace, ThreadTeam& team,
       absl::FunctionRef<bool()> abandoned) const;

@@ -110,11 +110,25 @@ void CoreBudget::Lease::ExtendTo(int cores) {
   cores_ += more;
 }
 
+void CoreBudget::Lease::GiveWhatOthersAwait() {
+  {
+    std::lock_guard lock(budget_->mutex_);
+    const int given =
+        std::clamp(budget_->awaited_ - budget_->free_, 0, cores_ - 1);
+    if (given == 0) return;
+    budget_->free_ += given;
+    cores_ -= given;
+  }
+  budget_->freed_.notify_all();
+}
+
 CoreBudget::Lease CoreBudget::Acquire() {
   std::unique_lock lock(mutex_);
+  ++awaited_;
   freed_.wait(lock, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return free_ > 0;
   });
+  --awaited_;
   --free_;
   return Lease(this);
 }

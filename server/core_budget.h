@@ -1,8 +1,9 @@
 // The cores that workers may keep busy, so that threads never outnumber them.
 //
 // A worker leases one core before it takes a batch, and more of them if nothing
-// else waits; it gives all back after the batch. So a lone request runs on all
-// cores, and a loaded server runs one batch per core.
+// else waits; it gives those back when another worker awaits one, the last
+// after the batch. So a lone request runs on all cores, and a loaded server
+// runs one batch per core.
 //
 // Thread-safe; a Lease belongs to one thread.
 
@@ -29,6 +30,8 @@ class CoreBudget {
     // Takes free cores, without waiting, until it holds `cores` or none is
     // free.
     void ExtendTo(int cores);
+    // Gives back as many cores as others await, but keeps one.
+    void GiveWhatOthersAwait();
     int cores() const { return cores_; }
 
    private:
@@ -51,6 +54,7 @@ class CoreBudget {
   std::mutex mutex_;
   std::condition_variable freed_;
   int free_ ABSL_GUARDED_BY(mutex_);
+  int awaited_ ABSL_GUARDED_BY(mutex_) = 0;  // by threads in Acquire
 };
 
 // The cores that this process may use: those of its affinity mask, or fewer

@@ -51,9 +51,8 @@ void Worker::Run() {
     const Work work = scheduler_->Take();
     if (work.empty()) continue;
     current_batch_ = ++batches;
-    if (!scheduler_->HasWaiting()) lease->ExtendTo(team_.max_threads());
-    team_.Assemble(lease->cores());
-    const absl::Status status = TryToCompute(work);
+    ShareCores(*lease);
+    const absl::Status status = TryToCompute(work, *lease);
     team_.Dismiss();
     lease.reset();  // replies are written while the next batch computes
     metrics_->ObserveBatch(work, clock_->Now() - work.taken_at);
@@ -62,9 +61,18 @@ void Worker::Run() {
   }
 }
 
-absl::Status Worker::TryToCompute(const Work& work) {
+void Worker::ShareCores(CoreBudget::Lease& lease) {
+  if (scheduler_->HasWaiting()) {
+    lease.GiveWhatOthersAwait();
+  } else {
+    lease.ExtendTo(team_.max_threads());
+  }
+  team_.Assemble(lease.cores());
+}
+
+absl::Status Worker::TryToCompute(const Work& work, CoreBudget::Lease& lease) {
   try {
-    return Compute(work);
+    return Compute(work, lease);
   } catch (const std::exception& error) {
     Log(LogLevel::kError, "batch failed",
         {{"model", work.model().name}, {"error", std::string(error.what())}});
@@ -82,7 +90,7 @@ void Worker::Reserve(const BertConfig& config) {
   workspace_->Reserve(config);
 }
 
-absl::Status Worker::Compute(const Work& work) {
+absl::Status Worker::Compute(const Work& work, CoreBudget::Lease& lease) {
   batch_.Clear();
   for (const Work::Item& item : work.items) {
     const Encoding& encoding = item.request->sequences[item.sequence];
@@ -90,8 +98,11 @@ absl::Status Worker::Compute(const Work& work) {
   }
   const Engine& engine = *work.model().engine;
   Reserve(engine.config());
-  const absl::StatusOr<absl::Span<const float>> logits = engine.Forward(
-      batch_, *workspace_, team_, [&] { return scheduler_->Abandoned(work); });
+  const absl::StatusOr<absl::Span<const float>> logits =
+      engine.Forward(batch_, *workspace_, team_, [&] {
+        ShareCores(lease);
+        return scheduler_->Abandoned(work);
+      });
   if (!logits.ok()) return logits.status();
   HandOut(*logits, batch_, work);
   return absl::OkStatus();

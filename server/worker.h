@@ -3,7 +3,9 @@
 // It sleeps until something waits, leases a core, takes a batch from the
 // scheduler, runs the engine on it and hands the logits back. It owns all
 // memory that a pass needs and the helper threads that share a pass when cores
-// are free, so workers share nothing but the models.
+// are free, so workers share nothing but the models. Between layers it lets
+// another worker have the cores of its helpers, or takes those that have become
+// free.
 //
 // The batch is taken after the lease: while all cores are busy, requests gather
 // in the queue and the batch that is taken then is fuller.
@@ -54,8 +56,10 @@ class Worker {
   void Run();
   // Compute, with whatever is thrown (std::bad_alloc, from a library) as an
   // INTERNAL error: it ends the batch's requests, not the server.
-  absl::Status TryToCompute(const Work& work);
-  absl::Status Compute(const Work& work);
+  absl::Status TryToCompute(const Work& work, CoreBudget::Lease& lease);
+  absl::Status Compute(const Work& work, CoreBudget::Lease& lease);
+  // Makes the team as large as others leave it. No loop of the team is running.
+  void ShareCores(CoreBudget::Lease& lease);
   // Makes room for a model.
   void Reserve(const BertConfig& config);
 

@@ -191,6 +191,27 @@ TEST_P(Golden, LogitsEqualThoseOfTransformers) {
   }
 }
 
+TEST_P(EveryPrecision, AnswerDoesNotDependOnThreadsThatComeAndGo) {
+  const auto engine =
+      LoadEngine(Folder({.layers = 4}, GetParam()), {.precision = GetParam()});
+  std::mt19937 random(11);
+  const Batch batch =
+      Alone(RandomIds(random, 50, engine->config().vocabulary_size));
+  Workspace workspace(kMaxTokens, kMaxThreads);
+  workspace.Reserve(engine->config());
+  ThreadTeam team(kMaxThreads);
+  int layer = 0;
+
+  const auto logits = engine->Forward(batch, workspace, team, [&] {
+    team.Assemble(1 + ++layer % kMaxThreads);
+    return false;
+  });
+
+  ASSERT_TRUE(logits.ok()) << logits.status();
+  const std::vector<float> expected = Logits(*engine, batch);
+  EXPECT_TRUE(SameBits(logits->data(), expected.data(), expected.size()));
+}
+
 TEST(EngineTest, EndsEarlyWhenNobodyAwaitsTheBatch) {
   const auto engine = LoadEngine(Folder({.layers = 3}, "fp32"), {});
   Workspace workspace(kMaxTokens, 1);

@@ -38,6 +38,37 @@ TEST(CoreBudgetTest, ALeaseExtendsToWhatOthersLeave) {
   EXPECT_EQ(other.cores(), 4);  // all came back
 }
 
+TEST(CoreBudgetTest, ALeaseKeepsWhatNobodyAwaits) {
+  CoreBudget budget(4);
+  CoreBudget::Lease lease = budget.Acquire();
+  lease.ExtendTo(3);
+
+  lease.GiveWhatOthersAwait();
+
+  EXPECT_EQ(lease.cores(), 3);
+}
+
+TEST(CoreBudgetTest, ALeaseGivesWhatOthersAwaitButOne) {
+  CoreBudget budget(3);
+  CoreBudget::Lease lease = budget.Acquire();
+  lease.ExtendTo(3);
+
+  std::atomic<bool> given{false};
+  std::vector<std::thread> others;
+  for (int i = 0; i < 4; ++i) {
+    others.emplace_back([&] {
+      CoreBudget::Lease other = budget.Acquire();
+      while (!given) std::this_thread::yield();
+    });
+  }
+  while (lease.cores() > 1) lease.GiveWhatOthersAwait();
+  given = true;
+  for (std::thread& other : others) other.join();
+  lease.ExtendTo(3);
+
+  EXPECT_EQ(lease.cores(), 3);  // all came back
+}
+
 TEST(CoreBudgetTest, NeverMoreCoresThanThereAre) {
   constexpr int kCores = 3;
   CoreBudget budget(kCores);
@@ -49,6 +80,7 @@ TEST(CoreBudgetTest, NeverMoreCoresThanThereAre) {
       for (int i = 0; i < 500; ++i) {
         CoreBudget::Lease lease = budget.Acquire();
         if (w % 2 == 0) lease.ExtendTo(kCores);
+        if (w % 3 == 0) lease.GiveWhatOthersAwait();
         const int now = busy += lease.cores();
         int seen = most;
         while (seen < now && !most.compare_exchange_weak(seen, now)) {
