@@ -2,7 +2,7 @@
 
 work=$(mktemp -d)
 server_pids=()
-trap 'kill "${server_pids[@]}" 2>/dev/null; wait; rm -rf "$work"' EXIT
+trap 'kill "${server_pids[@]}" 2>/dev/null || true; wait; rm -rf "$work"' EXIT
 
 # start_server FLAG...: starts one on free ports and waits until it serves; sets
 # target, metrics and server_pid.
