@@ -18,7 +18,8 @@ namespace {
 
 constexpr int kRows = kTableRows;  // a vector of int16
 constexpr int kPassGroups = 2;     // groups of inputs whose tables are at hand
-constexpr int kTables = 4;         // of a group
+constexpr int kPassBytes = kPassGroups * kTileGroupBytes;  // of codes, a tile
+constexpr int kTables = 4;                                 // of a group
 // Tables of the same number of both groups share lines of the cache.
 constexpr int kEntryBytes = 2 * kRows * kPassGroups;
 // A sum of four inputs is in [-512, 512]: 63 fit int16, a pass adds eight.
@@ -162,7 +163,6 @@ void AddTile(const uint8_t* tables, const uint8_t* codes, bool add_to_wide,
              int16_t* narrow, int32_t* wide) {
   // The next pass's codes: the hardware does not foresee the step from tile to
   // tile.
-  constexpr int kPassBytes = kPassGroups * kTileGroupBytes;
   for (int line = 0; line < kPassBytes; line += 64) {
     _mm_prefetch(reinterpret_cast<const char*>(codes + kPassBytes + line),
                  _MM_HINT_T1);
@@ -268,7 +268,6 @@ void Block(const TernaryKernelArgs& args, int first_row, int first, int last,
            Scratch& scratch) {
   const int passes = PaddedDepth(args.x.k) / (kTileInputs * kPassGroups);
   const int tiles = (last - first + kTileColumns - 1) / kTileColumns;
-  constexpr int kPassBytes = kPassGroups * kTileGroupBytes;
   const ptrdiff_t tile_bytes = static_cast<ptrdiff_t>(passes) * kPassBytes;
   const uint8_t* const codes = args.codes + first / kTileColumns * tile_bytes;
   const uint8_t* const q =
