@@ -4,22 +4,36 @@
 
 namespace tern {
 
-float TernarizeTwn(const float* w, size_t size, int8_t* t) {
-  double magnitude = 0;
-  for (size_t i = 0; i < size; ++i) magnitude += std::fabs(w[i]);
-  const double delta = size == 0 ? 0 : 0.7 * magnitude / size;
+namespace {
 
-  double kept_magnitude = 0;
+// Sums in lanes: one after the other they would wait for each other.
+constexpr size_t kLanes = 8;
+
+double SumOf(const double (&lanes)[kLanes]) {
+  double sum = 0;
+  for (double lane : lanes) sum += lane;
+  return sum;
+}
+
+}  // namespace
+
+float TernarizeTwn(const float* w, size_t size, int8_t* t) {
+  double magnitudes[kLanes] = {};
+  for (size_t i = 0; i < size; ++i) {
+    magnitudes[i % kLanes] += std::fabs(w[i]);
+  }
+  const double delta = size == 0 ? 0 : 0.7 * SumOf(magnitudes) / size;
+
+  double kept_magnitudes[kLanes] = {};
   size_t kept = 0;
   for (size_t i = 0; i < size; ++i) {
-    const bool keep = std::fabs(w[i]) > delta;
-    t[i] = !keep ? 0 : w[i] > 0 ? 1 : -1;
-    if (keep) {
-      kept_magnitude += std::fabs(w[i]);
-      ++kept;
-    }
+    const double magnitude = std::fabs(w[i]);
+    const bool keep = magnitude > delta;
+    t[i] = static_cast<int8_t>(keep * (w[i] > 0 ? 1 : -1));
+    kept_magnitudes[i % kLanes] += keep ? magnitude : 0;
+    kept += keep;
   }
-  return kept == 0 ? 0.0f : static_cast<float>(kept_magnitude / kept);
+  return kept == 0 ? 0.0f : static_cast<float>(SumOf(kept_magnitudes) / kept);
 }
 
 float TernarizeLat(const float* w, const float* d, size_t size, int8_t* t) {

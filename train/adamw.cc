@@ -6,6 +6,7 @@
 #include "ATen/ATen.h"
 #include "ATen/Parallel.h"
 #include "absl/strings/match.h"
+#include "train/vector_clones.h"
 
 namespace tern {
 namespace {
@@ -25,9 +26,9 @@ struct Update {
   float kept;  // 1 - rate * decay
 };
 
-__attribute__((target_clones("arch=haswell", "default"))) void UpdateElements(
-    const Update& u, const float* gradient, int64_t size, float* p, float* m,
-    float* v) {
+TERN_VECTOR_CLONES void UpdateElements(const Update& u, const float* gradient,
+                                       int64_t size, float* p, float* m,
+                                       float* v) {
   for (int64_t i = 0; i < size; ++i) {
     const float g = gradient[i] * u.gradient_factor;
     m[i] = u.beta1 * m[i] + (1 - u.beta1) * g;

@@ -1,10 +1,18 @@
-// Self-attention of a batch: the padded float form, and the 8-bit form that
+// Self-attention of a batch, each head of each sequence by itself, without
+// padding: in float, with simulated quantizations, and in the 8-bit form that
 // ternary models are served with.
+//
+//   scores = q k^T / sqrt(d),  p = softmax(scores),  context = p v
+//
+// No pass keeps a matrix of scores unless asked to: the backward pass computes
+// them again, some rows at a time, so that they stay in the cache.
 //
 // One thread calls; heads are shared by libtorch's threads.
 
 #ifndef TERN_TRAIN_ATTENTION_H_
 #define TERN_TRAIN_ATTENTION_H_
+
+#include <cstdint>
 
 #include "torch/types.h"
 #include "train/simulated_quantization.h"
@@ -12,25 +20,27 @@
 
 namespace tern {
 
-struct AttentionOutput {
-  torch::Tensor context;  // [tokens, hidden]
-  torch::Tensor scores;   // [sequences * heads, longest, longest], q k^T /
-                          // sqrt(d); those of padding are zero
+struct AttentionOptions {
+  int64_t heads = 1;
+  // Of q, k, v and the probabilities. kPerToken is what is served: the context
+  // is AttentionInt8's (kernels/attention.h), bit for bit. Gradients pass all
+  // quantizers straight through.
+  ActivationScheme activations = ActivationScheme::kNone;
+  double dropout = 0;  // of probabilities; none with kPerToken
+  bool keep_scores = false;
 };
 
-// q, k, v [tokens, hidden]. Drops probabilities with probability `dropout`. q,
-// k, v and the probabilities are quantized as `activations` says, not per
-// token.
+struct AttentionOutput {
+  torch::Tensor context;  // [tokens, hidden]
+  // Where they are kept: of each sequence in turn [heads, length, length], one
+  // after the other. Else without elements.
+  torch::Tensor scores;
+};
+
+// q, k, v [tokens, hidden].
 AttentionOutput Attend(const torch::Tensor& q, const torch::Tensor& k,
                        const torch::Tensor& v, const TokenBatch& batch,
-                       int64_t heads, double dropout,
-                       ActivationScheme activations);
-
-// The context is AttentionInt8's (kernels/attention.h), bit for bit; gradients
-// pass its quantizers straight through.
-AttentionOutput QuantizedAttend(const torch::Tensor& q, const torch::Tensor& k,
-                                const torch::Tensor& v, const TokenBatch& batch,
-                                int64_t heads);
+                       const AttentionOptions& options);
 
 }  // namespace tern
 

@@ -109,7 +109,6 @@ TokenBatch MakeTokenBatch(absl::Span<const Sequence> sequences,
   batch.positions = at::empty({tokens}, at::kLong);
   batch.padded_rows = at::empty({tokens}, at::kLong);
   batch.first_rows = at::empty({count}, at::kLong);
-  batch.valid = at::zeros({count, batch.longest});
   batch.labels = MakeLabels(sequences, indices, task);
   for (int64_t s = 0; s < count; ++s) {
     const Sequence& sequence = sequences[indices[s]];
@@ -119,7 +118,6 @@ TokenBatch MakeTokenBatch(absl::Span<const Sequence> sequences,
       batch.type_ids.data_ptr<int64_t>()[start + i] = sequence.type_ids[i];
       batch.positions.data_ptr<int64_t>()[start + i] = i;
       batch.padded_rows.data_ptr<int64_t>()[start + i] = s * batch.longest + i;
-      batch.valid.data_ptr<float>()[s * batch.longest + i] = 1;
     }
     batch.first_rows.data_ptr<int64_t>()[s] = start;
   }

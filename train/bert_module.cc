@@ -15,6 +15,7 @@
 #include "torch/csrc/autograd/custom_function.h"
 #include "train/attention.h"
 #include "train/batches.h"
+#include "train/dropout.h"
 #include "train/kernel_functions.h"
 #include "train/matrix_product.h"
 
@@ -53,7 +54,7 @@ Ternarizer TernarizerOf(const Quantization& quantization) {
 }
 
 torch::Tensor Dropped(const torch::Tensor& x, double dropout) {
-  return dropout > 0 ? torch::dropout(x, dropout, /*train=*/true) : x;
+  return dropout > 0 ? Dropout(x, dropout) : x;
 }
 
 bool IsOfHead(absl::string_view name) {
@@ -135,12 +136,11 @@ TernaryWeights BertModule::TernaryWeightsOf(const std::string& name) const {
                    SecondMoment(name));
 }
 
-BertModule::Matrix BertModule::Quantized(const std::string& name,
-                                         uint64_t draw) const {
+TernaryFactor BertModule::Quantized(const std::string& name,
+                                    uint64_t draw) const {
   const torch::Tensor& w = Parameter(name);
   if (ternary()) {
-    const TernaryWeights weights = TernaryWeightsOf(name);
-    return {weights.t.to(options_.product_type), weights.scales.item<float>()};
+    return MakeTernaryFactor(TernaryWeightsOf(name), options_.product_type);
   }
   const Quantization& quantization = *options_.quantization;
   int64_t groups = 1;
@@ -149,8 +149,8 @@ BertModule::Matrix BertModule::Quantized(const std::string& name,
   } else if (quantization.weights == WeightScheme::kGroup2Bit) {
     groups = std::gcd<int64_t>(w.size(0), config_.heads);
   }
-  return {SimulateWeights(quantization.weights, w, SecondMoment(name), groups,
-                          draw)};
+  return {.t = SimulateWeights(quantization.weights, w, SecondMoment(name),
+                               groups, draw)};
 }
 
 void BertModule::RefreshQuantizedWeights(uint64_t draw) {
@@ -163,7 +163,7 @@ void BertModule::RefreshQuantizedWeights(uint64_t draw) {
       names.push_back(name);
     }
   }
-  std::vector<Matrix> matrices(names.size());
+  std::vector<TernaryFactor> matrices(names.size());
   at::parallel_for(0, names.size(), 1, [&](int64_t begin, int64_t end) {
     const torch::NoGradGuard no_grad;
     for (int64_t i = begin; i < end; ++i) {
@@ -192,8 +192,8 @@ torch::Tensor BertModule::Linear(const std::string& name,
   const torch::Tensor& weight = Parameter(name + ".weight");
   const torch::Tensor& bias = Parameter(name + ".bias");
   if (ternary()) {
-    const Matrix& matrix = matrices_.at(name + ".weight");
-    return TernaryLinear(x.quantized, weight, bias, matrix.t, matrix.scale);
+    return TernaryLinear(x.quantized, weight, bias,
+                         matrices_.at(name + ".weight"));
   }
   const torch::Tensor product = simulated()
                                     ? matrices_.at(name + ".weight").t
@@ -230,10 +230,10 @@ torch::Tensor BertModule::Embed(const TokenBatch& batch, double dropout) const {
       Norm("bert.embeddings.LayerNorm", (word + type) + position, {}), dropout);
 }
 
-torch::Tensor BertModule::Encode(int layer, const TokenBatch& batch,
-                                 const torch::Tensor& hidden,
-                                 const ForwardOptions& options,
-                                 BertOutput& output) const {
+torch::Tensor BertModule::EncodeLayer(int layer, const TokenBatch& batch,
+                                      const torch::Tensor& hidden,
+                                      const ForwardOptions& options,
+                                      BertOutput& output) const {
   const std::string name = absl::StrCat("bert.encoder.layer.", layer, ".");
   const LinearInput input = Prepare(hidden);
   const torch::Tensor q = Linear(name + "attention.self.query", input);
@@ -243,9 +243,11 @@ torch::Tensor BertModule::Encode(int layer, const TokenBatch& batch,
                                            ? options_.quantization->activations
                                            : ActivationScheme::kNone;
   const AttentionOutput attention =
-      activations == ActivationScheme::kPerToken
-          ? QuantizedAttend(q, k, v, batch, config_.heads)
-          : Attend(q, k, v, batch, config_.heads, options.dropout, activations);
+      Attend(q, k, v, batch,
+             {.heads = config_.heads,
+              .activations = activations,
+              .dropout = options.dropout,
+              .keep_scores = options.keep_internals});
   if (options.keep_internals) {
     output.attention_scores.push_back(attention.scores);
   }
@@ -262,15 +264,27 @@ torch::Tensor BertModule::Encode(int layer, const TokenBatch& batch,
   return Norm(name + "output.LayerNorm", narrow, middle);
 }
 
-BertOutput BertModule::Forward(const TokenBatch& batch,
-                               const ForwardOptions& options) const {
-  BertOutput output;
+torch::Tensor BertModule::Encode(const TokenBatch& batch,
+                                 const ForwardOptions& options,
+                                 BertOutput& output) const {
   torch::Tensor hidden = Embed(batch, options.dropout);
   if (options.keep_internals) output.hidden_states.push_back(hidden);
   for (int layer = 0; layer < config_.layers; ++layer) {
-    hidden = Encode(layer, batch, hidden, options, output);
+    hidden = EncodeLayer(layer, batch, hidden, options, output);
     if (options.keep_internals) output.hidden_states.push_back(hidden);
   }
+  return hidden;
+}
+
+torch::Tensor BertModule::LastHiddenState(const TokenBatch& batch) const {
+  BertOutput unused;
+  return Encode(batch, {}, unused);
+}
+
+BertOutput BertModule::Forward(const TokenBatch& batch,
+                               const ForwardOptions& options) const {
+  BertOutput output;
+  const torch::Tensor hidden = Encode(batch, options, output);
   if (config_.task == Task::kQuestionAnswering) {
     output.logits = at::linear(hidden, Parameter("qa_outputs.weight"),
                                Parameter("qa_outputs.bias"));

@@ -44,7 +44,7 @@ struct BertOutput {
                          // end logit of each token, [tokens, 2]
   // After the embeddings and after each layer, [tokens, hidden].
   std::vector<torch::Tensor> hidden_states;
-  // Of each layer, [sequences * heads, longest, longest]; zero at padding.
+  // Of each layer, as AttentionOutput has them.
   std::vector<torch::Tensor> attention_scores;
 };
 
@@ -60,6 +60,9 @@ class BertModule {
 
   BertOutput Forward(const TokenBatch& batch,
                      const ForwardOptions& options) const;
+
+  // After the last layer, [tokens, hidden].
+  torch::Tensor LastHiddenState(const TokenBatch& batch) const;
 
   const BertConfig& config() const { return config_; }
   const BertOptions& options() const { return options_; }
@@ -79,13 +82,6 @@ class BertModule {
   TernaryWeights TernaryWeightsOf(const std::string& name) const;
 
  private:
-  // A matrix as the products take it: scale * t, t ternary in their dtype; or,
-  // simulated, t as it is in F32.
-  struct Matrix {
-    torch::Tensor t;
-    float scale = 1;
-  };
-
   const torch::Tensor& Parameter(const std::string& name) const {
     return parameters_.at(name);
   }
@@ -94,7 +90,7 @@ class BertModule {
     return options_.quantization && options_.quantization->servable();
   }
   bool simulated() const { return options_.quantization && !ternary(); }
-  Matrix Quantized(const std::string& name, uint64_t draw) const;
+  TernaryFactor Quantized(const std::string& name, uint64_t draw) const;
   torch::Tensor WordEmbeddings(const torch::Tensor& ids) const;
 
   struct LinearInput;
@@ -103,15 +99,20 @@ class BertModule {
   torch::Tensor Norm(const std::string& name, const torch::Tensor& x,
                      const torch::Tensor& residual) const;
   torch::Tensor Embed(const TokenBatch& batch, double dropout) const;
-  torch::Tensor Encode(int layer, const TokenBatch& batch,
-                       const torch::Tensor& hidden,
-                       const ForwardOptions& options, BertOutput& output) const;
+  torch::Tensor EncodeLayer(int layer, const TokenBatch& batch,
+                            const torch::Tensor& hidden,
+                            const ForwardOptions& options,
+                            BertOutput& output) const;
+  // All layers; `output` receives what is kept.
+  torch::Tensor Encode(const TokenBatch& batch, const ForwardOptions& options,
+                       BertOutput& output) const;
 
   BertConfig config_;
   BertOptions options_;
   TensorMap parameters_;
-  // Quantized ones; the word embeddings only where they are simulated.
-  std::map<std::string, Matrix> matrices_;
+  // Quantized ones; the word embeddings only where they are simulated. A
+  // simulated matrix is t, whatever its values.
+  std::map<std::string, TernaryFactor> matrices_;
   const TensorMap* second_moments_ = nullptr;
 };
 

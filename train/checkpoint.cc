@@ -14,6 +14,7 @@ namespace {
 constexpr char kParameter[] = "parameter:";
 constexpr char kFirstMoment[] = "first_moment:";
 constexpr char kSecondMoment[] = "second_moment:";
+constexpr char kAverage[] = "average:";
 
 void AddAll(const std::string& prefix, const TensorMap& tensors,
             std::map<std::string, Tensor>& views) {
@@ -60,11 +61,13 @@ absl::Status SaveCheckpoint(const std::string& path,
                             const RunProgress& progress,
                             const std::string& options,
                             const TensorMap& parameters,
-                            const AdamWState& optimizer) {
+                            const AdamWState& optimizer,
+                            const TensorMap& averages) {
   std::map<std::string, Tensor> views;
   AddAll(kParameter, parameters, views);
   AddAll(kFirstMoment, optimizer.first_moments, views);
   AddAll(kSecondMoment, optimizer.second_moments, views);
+  AddAll(kAverage, averages, views);
   return WriteSafetensors(
       path, views,
       {{"options", options},
@@ -76,7 +79,7 @@ absl::Status SaveCheckpoint(const std::string& path,
 
 absl::Status LoadCheckpoint(const std::string& path, const std::string& options,
                             RunProgress& progress, const TensorMap& parameters,
-                            AdamWState& optimizer) {
+                            AdamWState& optimizer, const TensorMap& averages) {
   const absl::StatusOr<std::unique_ptr<Safetensors>> file =
       Safetensors::Open(path);
   if (absl::IsNotFound(file.status())) {
@@ -106,6 +109,7 @@ absl::Status LoadCheckpoint(const std::string& path, const std::string& options,
   status.Update(ReadAll(kParameter, **file, parameters));
   status.Update(ReadAll(kFirstMoment, **file, optimizer.first_moments));
   status.Update(ReadAll(kSecondMoment, **file, optimizer.second_moments));
+  status.Update(ReadAll(kAverage, **file, averages));
   optimizer.steps = progress.step;
   return status;
 }

@@ -24,19 +24,22 @@ struct RunProgress {
 };
 
 // Atomic: a crash leaves the old checkpoint or the new one. `options` says in
-// words what the run was started with.
+// words what the run was started with. `averages` are the weights' moving
+// averages, if the run keeps any.
 absl::Status SaveCheckpoint(const std::string& path,
                             const RunProgress& progress,
                             const std::string& options,
                             const TensorMap& parameters,
-                            const AdamWState& optimizer);
+                            const AdamWState& optimizer,
+                            const TensorMap& averages = {});
 
 // Reads it back in place; the tensors have their shapes already.
 // Errors: NOT_FOUND; FAILED_PRECONDITION where it is of a run with other
 // options, naming both; INVALID_ARGUMENT or DATA_LOSS for a damaged file.
 absl::Status LoadCheckpoint(const std::string& path, const std::string& options,
                             RunProgress& progress, const TensorMap& parameters,
-                            AdamWState& optimizer);
+                            AdamWState& optimizer,
+                            const TensorMap& averages = {});
 
 }  // namespace tern
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -13,9 +14,13 @@
 #include "ATen/Parallel.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "model/json_file.h"
 #include "nlohmann/json.hpp"
 #include "tokenizer/tokenizer.h"
+#include "train/augmentation.h"
 #include "train/evaluation.h"
+#include "train/masked_lm.h"
 #include "train/squad.h"
 #include "train/squad_metric.h"
 
@@ -32,6 +37,24 @@ struct TaskData {
   // What answers are made and judged by; none of a classifier's task.
   std::optional<QuestionWindows> questions;
 };
+
+absl::StatusOr<std::string> ReadVocabulary(const std::string& folder) {
+  constexpr int64_t kMaxBytes = int64_t{1} << 26;
+  return ReadSmallFile(folder + "/vocab.txt", kMaxBytes);
+}
+
+// Two models that read the same token ids.
+absl::Status CheckSameVocabulary(const std::string& folder,
+                                 const std::string& other) {
+  const absl::StatusOr<std::string> words = ReadVocabulary(folder);
+  if (!words.ok()) return words.status();
+  const absl::StatusOr<std::string> others = ReadVocabulary(other);
+  if (!others.ok()) return others.status();
+  if (*words == *others) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(other, "/vocab.txt: expected the vocabulary of ", folder,
+                   ", found another"));
+}
 
 absl::StatusOr<TaskData> ReadExamples(const std::string& path, size_t limit,
                                       const TaskSpec& task,
@@ -92,6 +115,58 @@ absl::StatusOr<Scores> ScoreLogits(const Logits& logits, const TaskData& data,
       data.questions->set);
 }
 
+// What the copies of --augment depend on, in words.
+std::string DescribeAugmentation(const CommandOptions& options) {
+  const AugmentationOptions& a = options.augmentation;
+  return absl::StrFormat(
+      "--augment=%d --augment-model=%s --augment-probability=%g "
+      "--augment-candidates=%d",
+      a.copies, options.augmentation_model, a.probability, a.candidates);
+}
+
+// The copies of the training examples that --augment asks for, as `folder`'s
+// model reads them.
+absl::StatusOr<TokenizedDataset> ReadCopies(const CommandOptions& options,
+                                            const std::string& folder) {
+  const RunFolder run{options.out};
+  const std::string& source = options.augmentation_model;
+  // Any head will do: the encoder is what is taken.
+  TaskSpec any;
+  any.question_answering = true;
+  absl::Status status = MakeBase(source, any, run.augmentation_base());
+  if (!status.ok()) return status;
+  const absl::StatusOr<BertConfig> config = LoadConfig(run.augmentation_base());
+  if (!config.ok()) return config.status();
+  const absl::StatusOr<MaskedLm> lm =
+      MaskedLm::Load(*config, WeightsFile(source));
+  if (!lm.ok()) return lm.status();
+  const absl::StatusOr<std::string> words = ReadVocabulary(source);
+  if (!words.ok()) return words.status();
+  const std::vector<std::string> vocabulary =
+      absl::StrSplit(absl::StripSuffix(*words, "\n"), '\n');
+  const absl::StatusOr<std::unique_ptr<Tokenizer>> reader =
+      Tokenizer::Load(run.augmentation_base());
+  if (!reader.ok()) return reader.status();
+  const absl::StatusOr<Dataset> examples =
+      ReadDataset(options.train_path, options.task);
+  if (!examples.ok()) return examples.status();
+  const absl::StatusOr<Dataset> copies = Augment(
+      *examples, **reader, vocabulary,
+      [&](const TokenBatch& batch, const torch::Tensor& rows) {
+        return lm->Logits(batch, rows);
+      },
+      options.augmentation,
+      absl::StrFormat("%s --seed=%d --max-tokens=%d --train-file=%s",
+                      DescribeAugmentation(options), options.augmentation.seed,
+                      options.augmentation.max_tokens, options.train_path),
+      run.augmented());
+  if (!copies.ok()) return copies.status();
+  const absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer =
+      Tokenizer::Load(folder);
+  if (!tokenizer.ok()) return tokenizer.status();
+  return Tokenize(*copies, **tokenizer, options.augmentation.max_tokens);
+}
+
 // What both kinds of training work on.
 struct TrainingData {
   BertConfig config;
@@ -130,6 +205,12 @@ absl::StatusOr<TrainingData> ReadTrainingData(const CommandOptions& options,
                    data.config.max_positions);
   if (!train.ok()) return train.status();
   data.train = std::move(train->tokens);
+  if (options.augmentation.copies > 0) {
+    absl::StatusOr<TokenizedDataset> copies = ReadCopies(options, folder);
+    if (!copies.ok()) return copies.status();
+    std::move(copies->sequences.begin(), copies->sequences.end(),
+              std::back_inserter(data.train.sequences));
+  }
   absl::StatusOr<TaskData> dev =
       ReadTaskData(options.dev_path, options.dev_examples, options, folder,
                    data.config.max_positions);
@@ -166,7 +247,19 @@ std::string Describe(const CommandOptions& options) {
         Name(options.quantization.weights), options.terms.predictions,
         options.terms.hidden, options.terms.attention);
   }
-  // Only where they are not what is served: older checkpoints go on.
+  // Only where they were asked for: older checkpoints go on.
+  if (!options.teacher.empty()) {
+    absl::StrAppend(&text, " --teacher=", options.teacher);
+  }
+  if (!options.student.empty()) {
+    absl::StrAppend(&text, " --student=", options.student);
+  }
+  if (t.average_decay > 0) {
+    absl::StrAppendFormat(&text, " --average=%g", t.average_decay);
+  }
+  if (options.augmentation.copies > 0) {
+    absl::StrAppend(&text, " ", DescribeAugmentation(options));
+  }
   if (options.quantization.activations != ActivationScheme::kPerToken) {
     absl::StrAppend(&text,
                     " --activations=", Name(options.quantization.activations));
@@ -215,6 +308,46 @@ absl::Status RunJob(TrainingJob job, const CommandOptions& options,
       {"steps", result->steps}};
   std::printf("%s\n", line.dump().c_str());
   return absl::OkStatus();
+}
+
+// The model whose predictions a fine-tuned one in `folder` learns.
+absl::StatusOr<BertModule> LoadTeacher(const CommandOptions& options,
+                                       const std::string& folder) {
+  const absl::StatusOr<BertConfig> config = LoadConfig(options.teacher);
+  if (!config.ok()) return config.status();
+  absl::Status status = CheckHead(*config, options.teacher, options.task);
+  status.Update(CheckSameVocabulary(folder, options.teacher));
+  if (!status.ok()) return status;
+  BertOptions bert;
+  if (config->ternary) bert.quantization = Quantization{};
+  bert.product_type = options.product_type;
+  return BertModule::Load(*config, WeightsFile(options.teacher), bert,
+                          options.trainer.seed);
+}
+
+// The student of a teacher of this configuration, as --student or the teacher
+// has its weights.
+absl::StatusOr<BertModule> LoadStudent(const CommandOptions& options,
+                                       const BertConfig& teacher) {
+  const std::string& folder =
+      options.student.empty() ? options.from : options.student;
+  const absl::StatusOr<BertConfig> config = LoadConfig(folder);
+  if (!config.ok()) return config.status();
+  absl::Status status = CheckHead(*config, folder, options.task);
+  if (!status.ok()) return status;
+  if (config->layers != teacher.layers || config->heads != teacher.heads ||
+      config->hidden_size != teacher.hidden_size) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(folder, ": expected a student of its teacher's shape, ",
+                     teacher.layers, " layers, hidden ", teacher.hidden_size,
+                     ", ", teacher.heads, " heads; found ", config->layers,
+                     ", ", config->hidden_size, ", ", config->heads));
+  }
+  BertOptions bert;
+  bert.product_type = options.product_type;
+  bert.quantization = options.quantization;
+  return BertModule::Load(*config, WeightsFile(folder), bert,
+                          options.trainer.seed);
 }
 
 absl::StatusOr<Logits> EvaluateByTrainer(const CommandOptions& options,
@@ -269,13 +402,26 @@ absl::Status Finetune(const CommandOptions& options) {
       data->config, WeightsFile(options.from), bert, options.trainer.seed);
   if (!model.ok()) return model.status();
 
+  std::optional<BertModule> teacher;
+  if (!options.teacher.empty()) {
+    absl::StatusOr<BertModule> loaded = LoadTeacher(options, folder.base());
+    if (!loaded.ok()) return loaded.status();
+    teacher = *std::move(loaded);
+  }
+
   TrainingJob job;
   job.module = &*model;
   job.loss = [&](const TokenBatch& batch) {
     ForwardOptions forward;
     forward.dropout = options.dropout;
-    return LabelLoss(model->Forward(batch, forward), batch,
-                     model->config().task);
+    const Task task = model->config().task;
+    if (!teacher) return LabelLoss(model->Forward(batch, forward), batch, task);
+    BertOutput target;
+    {
+      const torch::NoGradGuard no_grad;
+      target = teacher->Forward(batch, {});
+    }
+    return PredictionLoss(model->Forward(batch, forward), target, batch, task);
   };
   job.save_best = [&] {
     return WriteFloatFolder(*model, folder.base(), folder.model());
@@ -296,9 +442,7 @@ absl::Status TernarizeByDistillation(const CommandOptions& options) {
   const absl::StatusOr<BertModule> teacher = BertModule::Load(
       data->config, WeightsFile(options.from), bert, options.trainer.seed);
   if (!teacher.ok()) return teacher.status();
-  bert.quantization = options.quantization;
-  absl::StatusOr<BertModule> student = BertModule::Load(
-      data->config, WeightsFile(options.from), bert, options.trainer.seed);
+  absl::StatusOr<BertModule> student = LoadStudent(options, data->config);
   if (!student.ok()) return student.status();
 
   TrainingJob job;

@@ -1,5 +1,6 @@
 #include "train/fake_quantize.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -7,9 +8,11 @@
 
 #include "kernels/quantized_rows.h"
 #include "kernels/ternarize.h"
+#include "model/ternary_folder.h"
 #include "torch/csrc/autograd/custom_function.h"
 #include "train/kernel_functions.h"
 #include "train/matrix_product.h"
+#include "train/vector_clones.h"
 
 namespace tern {
 namespace {
@@ -39,32 +42,95 @@ const float* DataOrNull(const torch::Tensor& x) {
 
 // y[i][j] = fma(S_i * scale, y[i][j], bias[j]) for a row of n: the float steps
 // of Variant::ternary_gemm.
-__attribute__((target_clones("arch=haswell", "default"))) void DequantizeRow(
-    float row_scale, float scale, const float* bias, int64_t n, float* y) {
+TERN_VECTOR_CLONES void DequantizeRow(float row_scale, float scale,
+                                      const float* bias, int64_t n, float* y) {
   const float factor = row_scale * scale;
   for (int64_t j = 0; j < n; ++j) y[j] = std::fma(factor, y[j], bias[j]);
+}
+
+TERN_VECTOR_CLONES void Center(const uint8_t* q, int32_t zero_point, int64_t k,
+                               float* out) {
+  for (int64_t p = 0; p < k; ++p) {
+    out[p] = static_cast<float>(q[p] - zero_point);
+  }
+}
+
+// Whole numbers up to 256 have zeros below BF16's mantissa.
+void CenterInBFloat16(const uint8_t* q, int32_t zero_point, int64_t k,
+                      uint16_t* out) {
+  for (int64_t p = 0; p < k; ++p) {
+    const float centered = static_cast<float>(q[p] - zero_point);
+    uint32_t bits;
+    std::memcpy(&bits, &centered, sizeof bits);
+    out[p] = static_cast<uint16_t>(bits >> 16);
+  }
+}
+
+TERN_VECTOR_CLONES void DequantizeValues(const uint8_t* q, RowScale row,
+                                         int64_t k, float* out) {
+  for (int64_t p = 0; p < k; ++p) {
+    out[p] = row.scale * static_cast<float>(q[p] - row.zero_point);
+  }
+}
+
+// By the serving kernel.
+torch::Tensor KernelProduct(const QuantizedInput& x,
+                            const PackedTernary& packed,
+                            const torch::Tensor& bias) {
+  constexpr int64_t kRowsPerTile = 64;
+  const int64_t m = x.q.size(0), stride = x.q.size(1), n = packed.n;
+  torch::Tensor y = torch::empty({m, n}, bias.options().requires_grad(false));
+  const auto multiply = [&](int64_t first, int64_t rows) {
+    TernaryGemmArgs args;
+    args.x.rows = static_cast<int>(rows);
+    args.x.k = packed.k;
+    args.x.stride = static_cast<int>(stride);
+    args.x.values = x.q.data_ptr<uint8_t>() + first * stride;
+    args.x.scales = const_cast<RowScale*>(x.row_scales.data()) + first;
+    args.w = &packed;
+    args.bias = bias.data_ptr<float>();
+    args.y = y.data_ptr<float>() + first * n;
+    args.y_stride = args.last_column = static_cast<int>(n);
+    TrainingVariant().ternary_gemm(args);
+  };
+  const int64_t tiles = (m + kRowsPerTile - 1) / kRowsPerTile;
+  at::parallel_for(0, tiles, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t tile = begin; tile < end; ++tile) {
+      const int64_t first = tile * kRowsPerTile;
+      multiply(first, std::min(kRowsPerTile, m - first));
+    }
+  });
+  return y;
+}
+
+// The same by floats, which hold these integers exactly: sums are at most
+// k * 255, exact in F32 for k < 2^16.
+torch::Tensor FloatProduct(const QuantizedInput& x, const TernaryFactor& factor,
+                           const torch::Tensor& bias) {
+  torch::Tensor y = MatrixProduct(x.centered, factor.t.t());
+  const int64_t n = y.size(1);
+  const float* const s = x.scales.data_ptr<float>();
+  const float* const b = bias.data_ptr<float>();
+  float* const out = y.data_ptr<float>();
+  ForRows(y.size(0), [=, scale = factor.scale](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      DequantizeRow(s[i], scale, b, n, out + i * n);
+    }
+  });
+  return y;
 }
 
 struct TernaryLinearFunction
     : torch::autograd::Function<TernaryLinearFunction> {
   static torch::Tensor forward(AutogradContext* context, torch::Tensor x,
                                torch::Tensor w, torch::Tensor bias,
-                               torch::Tensor centered, torch::Tensor scales,
-                               torch::Tensor t, double scale) {
-    // Sums of at most k * 255: exact in F32 for k < 2^16.
-    torch::Tensor y = MatrixProduct(centered, t.t());
-    const int64_t n = y.size(1);
-    const float* const s = scales.data_ptr<float>();
-    const float* const b = bias.data_ptr<float>();
-    float* const out = y.data_ptr<float>();
-    ForRows(y.size(0), [=](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        DequantizeRow(s[i], static_cast<float>(scale), b, n, out + i * n);
-      }
-    });
-    context->save_for_backward({centered, scales, t});
-    context->saved_data["scale"] = scale;
-    return y;
+                               const QuantizedInput* quantized,
+                               const TernaryFactor* factor) {
+    context->save_for_backward(
+        {quantized->centered, quantized->scales, factor->t});
+    context->saved_data["scale"] = static_cast<double>(factor->scale);
+    return factor->packed ? KernelProduct(*quantized, *factor->packed, bias)
+                          : FloatProduct(*quantized, *factor, bias);
   }
 
   // dx = dy W, dW = dy^T x, db = sum dy, with the W and x that Forward used.
@@ -77,7 +143,7 @@ struct TernaryLinearFunction
     const torch::Tensor scaled =
         (g * scales.unsqueeze(1)).to(centered.scalar_type());
     torch::Tensor dw = MatrixProduct(scaled.t(), centered);
-    return {dx, dw, g.sum(0), {}, {}, {}, {}};
+    return {dx, dw, g.sum(0), {}, {}};
   }
 };
 
@@ -143,33 +209,49 @@ TernaryWeights Ternarize(Ternarizer ternarizer, bool per_row,
   return result;
 }
 
+TernaryFactor MakeTernaryFactor(const TernaryWeights& weights,
+                                torch::ScalarType product_type) {
+  TernaryFactor factor{weights.t.to(product_type), weights.scales.item<float>(),
+                       nullptr};
+  if (product_type != torch::kFloat32) return factor;
+  const int64_t n = weights.t.size(0), k = weights.t.size(1);
+  const std::vector<uint8_t> codes = EncodeTernary(
+      {weights.t.data_ptr<int8_t>(), static_cast<size_t>(n * k)}, n, k);
+  factor.packed = std::make_shared<PackedTernary>(
+      TrainingVariant().pack_ternary({static_cast<int>(n), static_cast<int>(k),
+                                      codes.data(), factor.scale}));
+  return factor;
+}
+
 QuantizedInput QuantizeInput(const torch::Tensor& x,
                              torch::ScalarType product_type) {
   const torch::NoGradGuard no_grad;
   const torch::Tensor rows = x.detach().contiguous();
+  const int64_t m = rows.size(0), k = rows.size(1);
+  const int64_t stride = PaddedDepth(static_cast<int>(k));
   QuantizedInput input;
   input.x = x;
   input.centered =
       torch::empty(rows.sizes(), rows.options().dtype(product_type));
-  input.scales = torch::empty({rows.size(0)}, rows.options());
+  input.scales = torch::empty({m}, rows.options());
   float* const scales = input.scales.data_ptr<float>();
-  const int64_t k = rows.size(1);
-  QuantizeEachRow(rows, [&](int64_t i, const uint8_t* q, RowScale row) {
+  if (product_type == torch::kBFloat16) {
+    uint16_t* const out = static_cast<uint16_t*>(input.centered.data_ptr());
+    QuantizeEachRow(rows, [=](int64_t i, const uint8_t* q, RowScale row) {
+      scales[i] = row.scale;
+      CenterInBFloat16(q, row.zero_point, k, out + i * k);
+    });
+    return input;
+  }
+  input.q = torch::empty({m, stride}, rows.options().dtype(torch::kUInt8));
+  input.row_scales.resize(m);
+  uint8_t* const kept = input.q.data_ptr<uint8_t>();
+  float* const out = input.centered.data_ptr<float>();
+  QuantizeEachRow(rows, [&, k](int64_t i, const uint8_t* q, RowScale row) {
     scales[i] = row.scale;
-    if (product_type == torch::kBFloat16) {
-      // Whole numbers up to 256 have zeros below BF16's mantissa.
-      uint16_t* const out =
-          static_cast<uint16_t*>(input.centered.data_ptr()) + i * k;
-      for (int64_t p = 0; p < k; ++p) {
-        const float centered = static_cast<float>(q[p] - row.zero_point);
-        uint32_t bits;
-        std::memcpy(&bits, &centered, sizeof bits);
-        out[p] = static_cast<uint16_t>(bits >> 16);
-      }
-    } else {
-      float* const out = input.centered.data_ptr<float>() + i * k;
-      for (int64_t p = 0; p < k; ++p) out[p] = q[p] - row.zero_point;
-    }
+    input.row_scales[i] = row;
+    std::copy_n(q, stride, kept + i * stride);
+    Center(q, row.zero_point, k, out + i * k);
   });
   return input;
 }
@@ -181,18 +263,21 @@ torch::Tensor FakeQuantizeRows(const torch::Tensor& x) {
   float* const out = y.data_ptr<float>();
   const int64_t k = rows.size(1);
   QuantizeEachRow(rows, [=](int64_t i, const uint8_t* q, RowScale row) {
-    for (int64_t p = 0; p < k; ++p) {
-      out[i * k + p] = row.scale * static_cast<float>(q[p] - row.zero_point);
-    }
+    DequantizeValues(q, row, k, out + i * k);
   });
   return y.view(x.sizes());
 }
 
+void FakeQuantizeRow(float* x, int64_t k) {
+  QuantizeRows(x, 1, k, [=](int64_t, const uint8_t* q, RowScale row) {
+    DequantizeValues(q, row, k, x);
+  });
+}
+
 torch::Tensor TernaryLinear(const QuantizedInput& x, const torch::Tensor& w,
-                            const torch::Tensor& bias, const torch::Tensor& t,
-                            float scale) {
-  return TernaryLinearFunction::apply(x.x, w, bias, x.centered, x.scales, t,
-                                      static_cast<double>(scale));
+                            const torch::Tensor& bias,
+                            const TernaryFactor& factor) {
+  return TernaryLinearFunction::apply(x.x, w, bias, &x, &factor);
 }
 
 torch::Tensor TernaryEmbedding(Ternarizer ternarizer, const torch::Tensor& w,

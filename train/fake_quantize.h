@@ -12,6 +12,12 @@
 #ifndef TERN_TRAIN_FAKE_QUANTIZE_H_
 #define TERN_TRAIN_FAKE_QUANTIZE_H_
 
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "kernels/quantized_rows.h"
+#include "kernels/ternary_gemm.h"
 #include "torch/types.h"
 
 namespace tern {
@@ -35,7 +41,22 @@ struct QuantizedInput {
   torch::Tensor x;         // [m, k]; gradients flow here
   torch::Tensor centered;  // [m, k] q - Z in [-255, 255], exact in BF16 too
   torch::Tensor scales;    // [m]
+  // For the serving kernel, where products are in F32:
+  torch::Tensor q;                   // [m, PaddedDepth(k)] U8
+  std::vector<RowScale> row_scales;  // [m]
 };
+
+// A ternary matrix as products take it.
+struct TernaryFactor {
+  torch::Tensor t;  // [n, k] T in the dtype of products
+  float scale = 1;
+  // For the serving kernel, where products are in F32: its exact sums of bytes
+  // are several times as fast as those of floats.
+  std::shared_ptr<const PackedTernary> packed;
+};
+
+TernaryFactor MakeTernaryFactor(const TernaryWeights& weights,
+                                torch::ScalarType product_type);
 
 // `product_type` is the dtype for MatrixProduct.
 QuantizedInput QuantizeInput(const torch::Tensor& x,
@@ -44,10 +65,14 @@ QuantizedInput QuantizeInput(const torch::Tensor& x,
 // x with its last dimension quantized and dequantized, row by row. No gradient.
 torch::Tensor FakeQuantizeRows(const torch::Tensor& x);
 
-// y = x W^T + bias [m, n]; t is T in the dtype of x.centered.
+// The same of one row x [k], in place and on the calling thread.
+void FakeQuantizeRow(float* x, int64_t k);
+
+// y = x W^T + bias [m, n]; `factor` is w, ternarized, for the product type of
+// x.
 torch::Tensor TernaryLinear(const QuantizedInput& x, const torch::Tensor& w,
-                            const torch::Tensor& bias, const torch::Tensor& t,
-                            float scale);
+                            const torch::Tensor& bias,
+                            const TernaryFactor& factor);
 
 // Rows ids [m] of w [vocabulary, k], each ternarized by itself.
 torch::Tensor TernaryEmbedding(Ternarizer ternarizer, const torch::Tensor& w,

@@ -29,27 +29,36 @@ void ForRows(int64_t rows, const Task& task) {
   at::parallel_for(0, rows, kLeastRowsPerTask, task);
 }
 
-// Quantizes the rows of x [m, k], contiguous, and calls
-// use(i, q [k], scale of the row) for each.
+// Quantizes `rows` rows of k floats and calls use(i, q [k], scale of the row)
+// for each, on the calling thread.
+template <typename Use>
+void QuantizeRows(const float* x, int64_t rows, int64_t k, const Use& use) {
+  const int depth = static_cast<int>(k);
+  std::vector<uint8_t> bytes(PaddedDepth(depth));
+  RowScale scale;
+  QuantizeRowsArgs args;
+  args.rows = args.out.rows = 1;
+  args.k = args.x_stride = args.out.k = depth;
+  args.out.stride = PaddedDepth(depth);
+  args.out.values = bytes.data();
+  args.out.scales = &scale;
+  for (int64_t i = 0; i < rows; ++i) {
+    args.x = x + i * k;
+    TrainingVariant().quantize_rows(args);
+    use(i, bytes.data(), scale);
+  }
+}
+
+// The same for the rows of x [m, k], contiguous, on all threads.
 template <typename Use>
 void QuantizeEachRow(const torch::Tensor& x, const Use& use) {
-  const Variant& variant = TrainingVariant();
-  const int k = static_cast<int>(x.size(1));
-  const float* const rows = x.data_ptr<float>();
+  const int64_t k = x.size(1);
+  const float* const data = x.data_ptr<float>();
   ForRows(x.size(0), [&](int64_t begin, int64_t end) {
-    std::vector<uint8_t> bytes(PaddedDepth(k));
-    RowScale scale;
-    QuantizeRowsArgs args;
-    args.rows = args.out.rows = 1;
-    args.k = args.x_stride = args.out.k = k;
-    args.out.stride = PaddedDepth(k);
-    args.out.values = bytes.data();
-    args.out.scales = &scale;
-    for (int64_t i = begin; i < end; ++i) {
-      args.x = rows + i * k;
-      variant.quantize_rows(args);
-      use(i, bytes.data(), scale);
-    }
+    QuantizeRows(data + begin * k, end - begin, k,
+                 [&](int64_t i, const uint8_t* q, RowScale scale) {
+                   use(begin + i, q, scale);
+                 });
   });
 }
 

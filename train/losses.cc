@@ -46,6 +46,17 @@ torch::Tensor ClassLogits(const torch::Tensor& logits, const TokenBatch& batch,
   return task == Task::kQuestionAnswering ? SpanLogits(logits, batch) : logits;
 }
 
+torch::Tensor PredictionTerm(const BertOutput& student,
+                             const BertOutput& teacher, const TokenBatch& batch,
+                             Task task) {
+  if (task == Task::kRegression) {
+    return at::mse_loss(student.logits, teacher.logits);
+  }
+  const torch::Tensor target = ClassLogits(teacher.logits, batch, task);
+  const torch::Tensor found = ClassLogits(student.logits, batch, task);
+  return -(target.softmax(-1) * found.log_softmax(-1)).sum(-1).mean();
+}
+
 }  // namespace
 
 Loss LabelLoss(const BertOutput& output, const TokenBatch& batch, Task task) {
@@ -58,17 +69,19 @@ Loss LabelLoss(const BertOutput& output, const TokenBatch& batch, Task task) {
   return sum.Take();
 }
 
+Loss PredictionLoss(const BertOutput& student, const BertOutput& teacher,
+                    const TokenBatch& batch, Task task) {
+  LossSum sum;
+  sum.Add("predictions", PredictionTerm(student, teacher, batch, task));
+  return sum.Take();
+}
+
 Loss DistillationLoss(const BertOutput& student, const BertOutput& teacher,
                       const TokenBatch& batch, const DistillationTerms& terms,
                       Task task) {
   LossSum sum;
-  if (terms.predictions && task == Task::kRegression) {
-    sum.Add("predictions", at::mse_loss(student.logits, teacher.logits));
-  } else if (terms.predictions) {
-    const torch::Tensor target = ClassLogits(teacher.logits, batch, task);
-    const torch::Tensor found = ClassLogits(student.logits, batch, task);
-    sum.Add("predictions",
-            -(target.softmax(-1) * found.log_softmax(-1)).sum(-1).mean());
+  if (terms.predictions) {
+    sum.Add("predictions", PredictionTerm(student, teacher, batch, task));
   }
   if (terms.hidden) {
     const double units = student.hidden_states[0].numel();
@@ -77,16 +90,10 @@ Loss DistillationLoss(const BertOutput& student, const BertOutput& teacher,
                 units);
   }
   if (terms.attention) {
-    double pairs = 0;
-    for (int64_t s = 0; s < batch.sequences(); ++s) {
-      const double length = batch.starts[s + 1] - batch.starts[s];
-      pairs += length * length;
-    }
-    const double heads =
-        student.attention_scores[0].size(0) / batch.sequences();
+    const double pairs = student.attention_scores[0].numel();
     sum.Add("attention", SumOfSquaredErrors(student.attention_scores,
                                             teacher.attention_scores) /
-                             (heads * pairs));
+                             pairs);
   }
   return sum.Take();
 }

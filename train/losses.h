@@ -43,6 +43,10 @@ struct DistillationTerms {
   bool any() const { return predictions || hidden || attention; }
 };
 
+// The predictions' term alone; student and teacher may differ in size.
+Loss PredictionLoss(const BertOutput& student, const BertOutput& teacher,
+                    const TokenBatch& batch, Task task);
+
 Loss DistillationLoss(const BertOutput& student, const BertOutput& teacher,
                       const TokenBatch& batch, const DistillationTerms& terms,
                       Task task);

@@ -74,4 +74,14 @@ torch::Tensor MatrixProduct(const torch::Tensor& a, const torch::Tensor& b) {
   return product;
 }
 
+void SmallProduct(const SmallProductArgs& args) {
+  const auto letter = [](const Matrix& x) { return x.transposed ? 'T' : 'N'; };
+  const dnnl::status status =
+      dnnl::sgemm(letter(args.a), letter(args.b), args.m, args.n, args.k,
+                  args.alpha, args.a.data, args.a.stride, args.b.data,
+                  args.b.stride, args.beta, args.c, args.c_stride);
+  TORCH_CHECK(status == dnnl::status::success, "dnnl::sgemm of ", args.m, " x ",
+              args.n, " x ", args.k, " failed");
+}
+
 }  // namespace tern

@@ -10,6 +10,8 @@
 #ifndef TERN_TRAIN_MATRIX_PRODUCT_H_
 #define TERN_TRAIN_MATRIX_PRODUCT_H_
 
+#include <cstdint>
+
 #include "torch/types.h"
 
 namespace tern {
@@ -22,6 +24,27 @@ bool CpuHasBFloat16Products();
 //   b  [k, n] or [g, k, n], of a's dtype: F32 or BF16
 // Transposed views are read as they are; other strides are copied first.
 torch::Tensor MatrixProduct(const torch::Tensor& a, const torch::Tensor& b);
+
+// Floats in memory, rows `stride` apart; read as its transpose where that is
+// asked for.
+struct Matrix {
+  const float* data = nullptr;
+  int64_t stride = 0;
+  bool transposed = false;
+};
+
+// c = alpha a b + beta c of matrices too small to be shared by threads: on the
+// calling thread alone where at::parallel_for runs it.
+//   a [m, k], b [k, n], c [m, n] with rows `c_stride` apart
+struct SmallProductArgs {
+  int64_t m = 0, n = 0, k = 0;
+  float alpha = 1;
+  float beta = 0;
+  Matrix a, b;
+  float* c = nullptr;
+  int64_t c_stride = 0;
+};
+void SmallProduct(const SmallProductArgs& args);
 
 }  // namespace tern
 

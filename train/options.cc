@@ -16,6 +16,12 @@ ABSL_FLAG(std::string, from, "",
           "finetune: pretrained folder; ternarize: fine-tuned teacher folder; "
           "evaluate: any model folder");
 ABSL_FLAG(std::string, out, "", "folder of the run; made where it is missing");
+ABSL_FLAG(std::string, teacher, "",
+          "finetune: folder of a fine-tuned model of the same vocabulary and "
+          "any size, whose predictions are learnt instead of the labels");
+ABSL_FLAG(std::string, student, "",
+          "ternarize: folder of latent weights to start from, such as an "
+          "earlier run's OUT/latent; default: the teacher's");
 ABSL_FLAG(std::string, task, "sst-2",
           "sst-2, cola, mrpc, qqp, sts-b, rte, qnli, mnli, squad, or tsv with "
           "--text-column and --label-column");
@@ -43,6 +49,15 @@ ABSL_FLAG(int, max_answer_tokens, 30, "squad: longest answer, in tokens");
 ABSL_FLAG(double, no_answer_threshold, 0,
           "squad 2.0: by how much the logit of no answer must be above the "
           "best answer's");
+ABSL_FLAG(int, augment, 0,
+          "rewritten copies of each training example, some of whose words are "
+          "replaced by others that fit; kept in OUT/augmented.tsv");
+ABSL_FLAG(std::string, augment_model, "",
+          "folder of a BERT with its masked-language-model head, which finds "
+          "the words");
+ABSL_FLAG(double, augment_probability, 0.4, "that a word is replaced");
+ABSL_FLAG(int, augment_candidates, 15,
+          "the best words for a place, among which one is drawn");
 ABSL_FLAG(int, epochs, 3,
           "passes over the training file; ternarize: or 0, to quantize without "
           "training");
@@ -52,6 +67,9 @@ ABSL_FLAG(double, learning_rate, 5e-5, "AdamW's peak rate");
 ABSL_FLAG(double, warmup, 0.1, "share of the steps over which the rate rises");
 ABSL_FLAG(double, weight_decay, 0.01, "AdamW's; not on biases and LayerNorm");
 ABSL_FLAG(double, clip, 1.0, "largest norm of the gradients; 0: any");
+ABSL_FLAG(double, average, 0,
+          "decay of a moving average of the weights, such as 0.999, which is "
+          "then evaluated and kept as the best model; 0: none");
 ABSL_FLAG(double, dropout, -1,
           "share of units dropped; default 0.1 for finetune, 0 for ternarize");
 ABSL_FLAG(uint64_t, seed, 1, "of shuffling, dropout and a new classifier");
@@ -208,6 +226,13 @@ absl::Status CheckPaths(const CommandOptions& options) {
     }
     return Bad("precision", "trainer for --latent", options.precision);
   }
+  if (!options.teacher.empty() && options.command != "finetune") {
+    return Bad("teacher", "only with finetune; ternarize takes it as --from",
+               options.teacher);
+  }
+  if (!options.student.empty() && options.command != "ternarize") {
+    return Bad("student", "only with ternarize", options.student);
+  }
   if (options.out.empty()) return Bad("out", "a folder", "");
   if (options.train_path.empty()) return Bad("train-file", "a file", "");
   return absl::OkStatus();
@@ -224,6 +249,24 @@ absl::Status ReadQuantization(Quantization& quantization) {
   quantization = {*weights, *activations,
                   absl::GetFlag(FLAGS_embedding_scale_per_row)};
   return absl::OkStatus();
+}
+
+absl::Status CheckAugmentation(const CommandOptions& options) {
+  const AugmentationOptions& augmentation = options.augmentation;
+  absl::Status status = CheckRange("augment", augmentation.copies, 0, 1000);
+  if (!status.ok() || augmentation.copies == 0) return status;
+  if (options.task.question_answering) {
+    return Bad("augment", "0 for task squad, whose answers stand in the text",
+               absl::StrCat(augmentation.copies));
+  }
+  if (options.augmentation_model.empty()) {
+    return Bad("augment-model", "a folder, for --augment", "");
+  }
+  status.Update(
+      CheckRange("augment-probability", augmentation.probability, 0.0, 1.0));
+  status.Update(
+      CheckRange("augment-candidates", augmentation.candidates, 1, 1000));
+  return status;
 }
 
 absl::Status CheckNumbers(const CommandOptions& options) {
@@ -252,6 +295,7 @@ absl::Status CheckNumbers(const CommandOptions& options) {
       CheckRange("weight-decay", trainer.adamw.weight_decay, 0.0, 1.0));
   status.Update(CheckRange("clip", trainer.adamw.max_gradient_norm, 0.0, 1e6));
   status.Update(CheckRange("dropout", options.dropout, 0.0, 0.9));
+  status.Update(CheckRange("average", trainer.average_decay, 0.0, 0.999999));
   status.Update(CheckRange("threads", options.threads, 1, 1024));
   return status;
 }
@@ -271,6 +315,7 @@ TrainerOptions ReadTrainerOptions() {
   trainer.resume = absl::GetFlag(FLAGS_resume);
   trainer.stop_after = absl::GetFlag(FLAGS_stop_after);
   trainer.plot = absl::GetFlag(FLAGS_plot);
+  trainer.average_decay = absl::GetFlag(FLAGS_average);
   return trainer;
 }
 
@@ -300,6 +345,9 @@ absl::StatusOr<CommandOptions> ParseCommandLine(int argc, char** argv) {
   if (positional.size() == 2) options.command = positional[1];
   options.from = absl::GetFlag(FLAGS_from);
   options.out = absl::GetFlag(FLAGS_out);
+  options.teacher = absl::GetFlag(FLAGS_teacher);
+  options.student = absl::GetFlag(FLAGS_student);
+  options.augmentation_model = absl::GetFlag(FLAGS_augment_model);
   options.dev_examples = absl::GetFlag(FLAGS_dev_examples);
   options.answers = {absl::GetFlag(FLAGS_max_answer_tokens),
                      absl::GetFlag(FLAGS_no_answer_threshold)};
@@ -326,7 +374,12 @@ absl::StatusOr<CommandOptions> ParseCommandLine(int argc, char** argv) {
   if (options.windows.max_tokens == 0) {
     options.windows.max_tokens = options.task.question_answering ? 384 : 128;
   }
+  options.augmentation = {absl::GetFlag(FLAGS_augment),
+                          absl::GetFlag(FLAGS_augment_probability),
+                          absl::GetFlag(FLAGS_augment_candidates),
+                          options.trainer.seed, options.windows.max_tokens};
   status.Update(CheckPaths(options));
+  status.Update(CheckAugmentation(options));
   status.Update(CheckNumbers(options));
   status.Update(ReadQuantization(options.quantization));
   const auto product_type = ParseCompute(absl::GetFlag(FLAGS_compute));

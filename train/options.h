@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "train/augmentation.h"
 #include "train/evaluation.h"
 #include "train/losses.h"
 #include "train/simulated_quantization.h"
@@ -19,12 +20,16 @@ struct CommandOptions {
   std::string command;  // finetune, ternarize, evaluate or score
   std::string from;     // the folder to start from, or to evaluate
   std::string out;      // the run's folder
+  std::string teacher;  // finetune: learn its predictions; empty: the labels
+  std::string student;  // ternarize: start from its weights; empty: --from's
   TaskSpec task;
   std::string train_path;
   std::string dev_path;
   WindowOptions windows;  // max_tokens is that of single texts and pairs, too
   int dev_examples = 0;   // of the dev file, from its beginning; 0: all
   double dropout = 0;
+  AugmentationOptions augmentation;
+  std::string augmentation_model;
   TrainerOptions trainer;
   Quantization quantization;  // of students
   DistillationTerms terms;

@@ -6,6 +6,8 @@
 //   checkpoint.safetensors   everything that --resume needs
 //   log.jsonl                one JSON object a line
 //   curves.svg               loss and metrics against steps (--plot)
+//   augmented.tsv            rewritten copies of examples (--augment)
+//   augmentation_base/       configuration of the model that found their words
 //
 // Each is replaced as a whole: a reader, or a crash, sees the old or the new.
 //
@@ -31,6 +33,8 @@ struct RunFolder {
   std::string checkpoint() const { return path + "/checkpoint.safetensors"; }
   std::string log() const { return path + "/log.jsonl"; }
   std::string curves() const { return path + "/curves.svg"; }
+  std::string augmented() const { return path + "/augmented.tsv"; }
+  std::string augmentation_base() const { return path + "/augmentation_base"; }
 };
 
 // Makes the folder `to` that has what a model needs besides its tensors: the

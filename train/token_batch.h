@@ -1,7 +1,6 @@
 // One step's sequences as tensors, without padding.
 //
-// Rows (tokens) of all sequences lie one after the other, as in serving; only
-// attention pads, to the longest sequence of the batch.
+// Rows (tokens) of all sequences lie one after the other, as in serving.
 
 #ifndef TERN_TRAIN_TOKEN_BATCH_H_
 #define TERN_TRAIN_TOKEN_BATCH_H_
@@ -23,7 +22,6 @@ struct TokenBatch {
   torch::Tensor padded_rows;  // [tokens] I64, s * longest + position: where a
                               // row stands among padded ones
   torch::Tensor first_rows;   // [sequences] I64, the rows of [CLS]
-  torch::Tensor valid;        // [sequences, longest] F32, 1 where a token is
   // [sequences] I64, or F32 for regression; [sequences, 2] I64 for question
   // answering: the positions of the answer's first and last token.
   torch::Tensor labels;

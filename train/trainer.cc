@@ -14,6 +14,7 @@
 #include "train/learning_curves.h"
 #include "train/progress_bar.h"
 #include "train/run_log.h"
+#include "train/weight_average.h"
 
 namespace tern {
 namespace {
@@ -46,7 +47,8 @@ class Run {
   Run(const TrainingJob& job, const TrainerOptions& options)
       : job_(job),
         options_(options),
-        optimizer_(job.module->parameters(), options.adamw) {
+        optimizer_(job.module->parameters(), options.adamw),
+        average_(job.module->parameters(), options.average_decay) {
     const int64_t per_step =
         static_cast<int64_t>(options.batch_size) * options.accumulate;
     const int64_t sequences = job.train->sequences.size();
@@ -87,9 +89,9 @@ class Run {
  private:
   absl::Status Prepare() {
     if (options_.resume) {
-      absl::Status status =
-          LoadCheckpoint(job_.folder.checkpoint(), job_.description, progress_,
-                         job_.module->parameters(), optimizer_.state());
+      absl::Status status = LoadCheckpoint(
+          job_.folder.checkpoint(), job_.description, progress_,
+          job_.module->parameters(), optimizer_.state(), average_.averages());
       if (!status.ok()) return status;
       RefreshQuantizedWeights();
     }
@@ -130,6 +132,7 @@ class Run {
                                        progress_.step, steps_);
     const double norm = optimizer_.Step(rate);
     ++progress_.step;
+    average_.Update(progress_.step);
     RefreshQuantizedWeights();
     Report(bar, loss, norm, rate, terms, absl::Now() - start);
     return absl::OkStatus();
@@ -186,7 +189,18 @@ class Run {
            (in_epoch - 1) * n / steps_per_epoch_;
   }
 
+  // Of the average, where there is one.
   absl::Status Evaluate(ProgressBar& bar) {
+    if (!average_.enabled()) return EvaluateWeights(bar);
+    average_.Swap();
+    RefreshQuantizedWeights();
+    absl::Status status = EvaluateWeights(bar);
+    average_.Swap();
+    RefreshQuantizedWeights();
+    return status;
+  }
+
+  absl::Status EvaluateWeights(ProgressBar& bar) {
     const absl::StatusOr<Scores> scores =
         job_.score(LogitsOf(*job_.module, *job_.dev, options_.batch_size));
     if (!scores.ok()) return scores.status();
@@ -215,7 +229,8 @@ class Run {
 
   absl::Status Save() {
     return SaveCheckpoint(job_.folder.checkpoint(), progress_, job_.description,
-                          job_.module->parameters(), optimizer_.state());
+                          job_.module->parameters(), optimizer_.state(),
+                          average_.averages());
   }
 
   absl::Status StopHere() {
@@ -229,6 +244,7 @@ class Run {
   const TrainingJob& job_;
   const TrainerOptions& options_;
   AdamW optimizer_;
+  WeightAverage average_;
   int64_t steps_per_epoch_ = 0;
   int64_t steps_ = 0;
   RunProgress progress_;

@@ -40,6 +40,9 @@ struct TrainerOptions {
   // Stop after this many steps as a signal would; 0 never. For tests.
   int64_t stop_after = 0;
   bool plot = false;  // draw the learning curves after each evaluation
+  // Of the weights' moving average, which is then what is evaluated and kept as
+  // the best model; 0: the weights themselves are.
+  double average_decay = 0;
 };
 
 struct TrainingJob {

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -22,6 +23,7 @@
 #include "nlohmann/json.hpp"
 #include "tests/end_to_end/server_process.h"
 #include "tests/tiny_model.h"
+#include "tests/train/tiny_masked_lm.h"
 
 namespace tern {
 namespace {
@@ -252,22 +254,117 @@ TEST_F(EndToEndTest, AClassifierIsNoQuestionAnswerer) {
 }
 
 TEST_F(EndToEndTest, AResumedRunEqualsOneThatWasNeverStopped) {
-  const auto arguments = [&](const std::string& out) {
-    return "ternarize --ternarizer=lat --dropout=0.1 --epochs=1 "
-           "--from=" +
-           folder_ + "/tiny --out=" + out;
-  };
-  const std::string straight = folder_ + "/straight";
-  const std::string stopped = folder_ + "/stopped";
-  ASSERT_EQ(Run(arguments(straight)).exit_code, 0);
-  EXPECT_EQ(Run(arguments(stopped) + " --stop-after=31").exit_code, 3);
-  ASSERT_EQ(Run(arguments(stopped) + " --resume").exit_code, 0);
-  for (const char* file :
-       {"/checkpoint.safetensors", "/model/model.safetensors",
-        "/latent/model.safetensors"}) {
-    EXPECT_EQ(Contents(stopped + file), Contents(straight + file)) << file;
-    EXPECT_FALSE(Contents(straight + file).empty()) << file;
+  for (const std::string command : {"ternarize --ternarizer=lat --dropout=0.1",
+                                    "finetune --average=0.9 --dropout=0.1"}) {
+    const auto arguments = [&](const std::string& out) {
+      return command + " --epochs=1 --from=" + folder_ + "/tiny --out=" + out;
+    };
+    const std::string straight = folder_ + "/straight";
+    const std::string stopped = folder_ + "/stopped";
+    ASSERT_EQ(Run(arguments(straight)).exit_code, 0);
+    EXPECT_EQ(Run(arguments(stopped) + " --stop-after=31").exit_code, 3);
+    ASSERT_EQ(Run(arguments(stopped) + " --resume").exit_code, 0);
+    for (const std::string file :
+         {"/checkpoint.safetensors", "/model/model.safetensors",
+          "/latent/model.safetensors"}) {
+      if (command[0] == 'f' && file[1] == 'l') continue;  // no latent weights
+      EXPECT_EQ(Contents(stopped + file), Contents(straight + file)) << file;
+      EXPECT_FALSE(Contents(straight + file).empty()) << file;
+    }
+    fs::remove_all(straight);
+    fs::remove_all(stopped);
   }
+}
+
+TEST_F(EndToEndTest, AStudentStartsFromLatentWeights) {
+  const std::string first = folder_ + "/first", second = folder_ + "/second";
+  const std::string ternarize = "ternarize --from=" + folder_ + "/tiny --out=";
+  ASSERT_EQ(Run(ternarize + first + " --epochs=1").exit_code, 0);
+  const Finished from_latent =
+      Run(ternarize + second + " --epochs=0 --student=" + first + "/latent");
+  ASSERT_EQ(from_latent.exit_code, 0) << from_latent.err;
+  for (const char* file :
+       {"/latent/model.safetensors", "/model/model.safetensors"}) {
+    EXPECT_EQ(Contents(second + file), Contents(first + file)) << file;
+  }
+
+  TinyModelOptions other;
+  other.labels = 2;
+  other.layers = 1;
+  ASSERT_TRUE(WriteTinyModel(folder_ + "/small", other).ok());
+  const Finished refused =
+      Run(ternarize + second + " --student=" + folder_ + "/small");
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err,
+              HasSubstr("expected a student of its teacher's shape, 2 layers"));
+}
+
+TEST_F(EndToEndTest, AModelLearnsTheTeachersPredictionsInsteadOfTheLabels) {
+  const std::string teacher = folder_ + "/teacher";
+  TinyModelOptions options;
+  options.labels = 2;
+  options.hidden_size = 96;
+  options.seed = 5;
+  ASSERT_TRUE(WriteTinyModel(folder_ + "/large", options).ok());
+  const std::string learn = " --epochs=4 --learning-rate=1e-3";
+  ASSERT_EQ(
+      Run("finetune --from=" + folder_ + "/large --out=" + teacher + learn)
+          .exit_code,
+      0);
+  // No label says anything now.
+  std::string data = Contents(folder_ + "/data/train.tsv");
+  for (size_t i = 0; i < data.size(); ++i) {
+    if (data[i] == '1') data[i] = '0';
+  }
+  std::ofstream(folder_ + "/data/train.tsv", std::ios::binary) << data;
+  const Finished taught =
+      Run("finetune --from=" + folder_ + "/tiny --teacher=" + teacher +
+          "/model --out=" + folder_ + "/taught" + learn);
+  ASSERT_EQ(taught.exit_code, 0) << taught.err;
+  EXPECT_GE(Run("evaluate --from=" + folder_ + "/taught/model").accuracy(),
+            0.95);
+}
+
+TEST_F(EndToEndTest, AugmentationTrainsOnRewrittenCopies) {
+  ASSERT_TRUE(WriteTinyMaskedLm(folder_ + "/lm").ok());
+  const auto arguments = [&](const std::string& out) {
+    return "finetune --epochs=1 --augment=2 --augment-model=" + folder_ +
+           "/lm --from=" + folder_ + "/tiny --out=" + out;
+  };
+  const std::string first = folder_ + "/first", second = folder_ + "/second";
+  const Finished finished = Run(arguments(first));
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  const std::string copies = Contents(first + "/augmented.tsv");
+  EXPECT_EQ(std::count(copies.begin(), copies.end(), '\n'), 1 + 2 * 3000);
+  // 9,000 examples in batches of 32.
+  EXPECT_EQ(nlohmann::json::parse(finished.out)["steps"], 282);
+  ASSERT_EQ(Run(arguments(second)).exit_code, 0);
+  EXPECT_EQ(Contents(second + "/augmented.tsv"), copies);
+
+  const Finished without_head =
+      Run("finetune --augment=2 --augment-model=" + folder_ +
+          "/tiny --from=" + folder_ + "/tiny --out=" + folder_ + "/third");
+  EXPECT_EQ(without_head.exit_code, 1);
+  EXPECT_THAT(without_head.err, HasSubstr("cls.predictions"));
+}
+
+TEST_F(EndToEndTest, SeveralSeedsMakeARowOfATable) {
+  const std::string command =
+      std::string("TERN_TRAIN=") + TERN_TRAIN_PROGRAM + " " + TERN_SOURCE_DIR +
+      "/script/train-task sst-2 --seeds=1,2 --from=" + folder_ +
+      "/tiny --data=" + folder_ + "/data --out=" + folder_ +
+      "/runs --teacher='--threads=1 --epochs=1 --learning-rate=1e-3' "
+      "--student='--threads=1 --epochs=0' 2>" +
+      folder_ + "/err >";
+  ASSERT_EQ(std::system((command + folder_ + "/row").c_str()), 0)
+      << Contents(folder_ + "/err");
+  const std::string row = Contents(folder_ + "/row");
+  EXPECT_THAT(row, HasSubstr("| sst-2, tiny | 2 | "));
+  EXPECT_THAT(row, HasSubstr(" to "));
+  // Nothing is trained twice.
+  fs::remove_all(folder_ + "/tiny");
+  ASSERT_EQ(std::system((command + folder_ + "/again").c_str()), 0);
+  EXPECT_EQ(Contents(folder_ + "/again"), row);
 }
 
 TEST_F(EndToEndTest, NoEpochIsPostTrainingTernarization) {

@@ -1,0 +1,80 @@
+# What the figures of the models in models/ share; sourced after
+# figure_train.sh. A model's folder is named TASK-ARCHITECTURE. Its card has
+# rows "| teacher, 32-bit floats | ... | SCORE% |" and "| student, ternary, as
+# served | ... | SCORE% |", SCORE being what score_of prints.
+
+# find_task MODEL: sets $task and $dev_file, its dev file.
+find_task() {
+  local data=$TERN_DATA/data
+  case ${1%%-*} in
+    sst2) task=sst-2 dev_file=$data/SST-2/dev.tsv ;;
+    cola) task=cola dev_file=$data/CoLA/dev.tsv ;;
+    mrpc) task=mrpc dev_file=$data/MRPC/dev.tsv ;;
+    rte) task=rte dev_file=$data/RTE/dev.tsv ;;
+    stsb) task=sts-b dev_file=$data/STS-B/dev.tsv ;;
+    squad) task=squad dev_file=$data/squad/dev-v1.1.json ;;
+    *) echo "models/$1: no task is known by that name" >&2; return 1 ;;
+  esac
+}
+
+# evaluate_model MODEL FLAG...: tern-train evaluate on its task's dev file.
+evaluate_model() {
+  local model=$1
+  shift
+  find_task "$model" &&
+    "$tern_train" evaluate --from="$TERN_REPO/models/$model" --task="$task" \
+      --dev-file="$dev_file" "$@"
+}
+
+# score_of JSON: from evaluate's line the task's score in percent, two digits:
+# F1 for SQuAD, the mean of GLUE's metrics for other tasks.
+score_of() {
+  python3 -c '
+import json, sys
+metrics = json.loads(sys.argv[1])["metrics"]
+values = [metrics["f1"]] if "exact_match" in metrics else list(metrics.values())
+print(f"{100 * sum(values) / len(values):.2f}")' "$1"
+}
+
+# card_score MODEL ROW: the score in that row of its card.
+card_score() {
+  local card=$TERN_REPO/models/$1/README.md score
+  score=$(sed -n "s/^| $2 .* \([0-9.]*\)% |\$/\1/p" "$card")
+  [ -n "$score" ] || { echo "$card: no row '| $2 | ... | SCORE% |'" >&2; return 1; }
+  echo "$score"
+}
+
+# shipped_loss MODEL BAR: evaluates the model as served and compares with its
+# teacher's score; fails where it loses more than BAR points, or does not ship.
+shipped_loss() {
+  local model=$1 bar=$2 teacher line student
+  [ -d "$TERN_REPO/models/$model" ] || {
+    echo "models/$model does not ship: there is nothing to evaluate" >&2
+    return 1
+  }
+  teacher=$(card_score "$model" "teacher, 32-bit floats") || return 1
+  build_trainer tern-train
+  line=$(evaluate_model "$model") || return 1
+  echo "$line"
+  student=$(score_of "$line")
+  awk -v student="$student" -v teacher="$teacher" -v bar="$bar" -v name="$model" 'BEGIN {
+    loss = teacher - student
+    printf "%s: student %.2f, teacher %.2f, loss %.2f points (bar %s)\n",
+      name, student, teacher, loss, bar
+    exit !(loss <= bar + 1e-9)
+  }'
+}
+
+# logits_difference MODEL: the largest difference between logits of the serving
+# engine and of the trainer's forward pass, the first 200 examples of dev.
+logits_difference() {
+  local precision
+  for precision in ternary trainer; do
+    evaluate_model "$1" --dev-examples=200 --precision="$precision" \
+      --logits="$work/$precision" >/dev/null || return 1
+  done
+  paste "$work/ternary" "$work/trainer" | awk '
+    { for (i = 1; i <= NF / 2; ++i) {
+        d = $i - $(i + NF / 2); if (d < 0) d = -d; if (d > max) max = d } }
+    END { if (NR < 200) exit 1; printf "%.2g", max }'
+}
