@@ -209,9 +209,8 @@ absl::StatusOr<BertWeights> LoadWeights(const Safetensors& file,
   WeightReader reader(file, config, precision, variant);
   BertWeights weights;
   weights.embeddings = ReadEmbeddings(reader, config);
-  const auto read_layer = config.family == Family::kMobileBert
-                              ? ReadMobileBertLayer
-                              : ReadLayer;
+  const auto read_layer =
+      config.family == Family::kMobileBert ? ReadMobileBertLayer : ReadLayer;
   for (int i = 0; i < config.layers && reader.status().ok(); ++i) {
     weights.layers.push_back(read_layer(reader, config, i));
   }

@@ -79,7 +79,7 @@ def make(cls, settings, seed):
             else:
                 weight.copy_(torch.randn_like(weight) / math.sqrt(weight.shape[1]))
             if "output.bottleneck.dense" in name:
-                weight.mul_(0.2)  # without LayerNorm, MobileBERT's sums would grow
+                weight.mul_(0.05)  # without LayerNorm, MobileBERT's sums would grow
     return model.half()
 
 
