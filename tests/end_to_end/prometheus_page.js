@@ -7,7 +7,7 @@
 
 const assert = require("node:assert");
 const path = require("node:path");
-const puppeteer = require("puppeteer-core");
+const {launch} = require("./browser.js");
 
 const WAIT = {timeout: 60000};
 // Two panels of deploy/grafana/tern.json.
@@ -42,11 +42,7 @@ async function alerts(page, url, screenshots) {
 
 async function main() {
   const [url, screenshots] = process.argv.slice(2);
-  const browser = await puppeteer.launch({
-    executablePath: "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu"],  // in containers, and as root
-    protocolTimeout: 300000,
-  });
+  const browser = await launch();
   try {
     const page = await browser.newPage();
     await page.setViewport({width: 1000, height: 900});
