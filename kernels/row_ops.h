@@ -29,7 +29,8 @@ struct QuantizeRowsArgs {
 //   mean = sum / k, variance = sum (v - mean)^2 / k, in two passes,
 //   y = (v - mean) / sqrt(variance + epsilon) * gamma + beta
 // (times the rounded 1 / sqrt; the last two steps are one fused multiply-add)
-// and, where out.values is set, y quantized.
+// and, where out.values is set, y quantized. Without `normalize`, NoNorm (Sun
+// et al. 2020, MobileBERT): y = v * gamma + beta.
 struct AddLayerNormArgs {
   int rows = 0;
   int k = 0;
@@ -39,6 +40,7 @@ struct AddLayerNormArgs {
   int residual_stride = 0;
   const float* gamma = nullptr;  // [k]
   const float* beta = nullptr;   // [k]
+  bool normalize = true;
   float epsilon = 1e-12f;
   float* y = nullptr;  // [rows, k]; may be x or residual
   int y_stride = 0;

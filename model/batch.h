@@ -3,6 +3,7 @@
 #ifndef TERN_MODEL_BATCH_H_
 #define TERN_MODEL_BATCH_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -19,6 +20,12 @@ struct Batch {
   int tokens() const { return static_cast<int>(token_ids.size()); }
   int sequences() const { return static_cast<int>(starts.size()) - 1; }
   int length(int s) const { return starts[s + 1] - starts[s]; }
+  // The sequence that token `row` belongs to.
+  int SequenceOf(int row) const {
+    return static_cast<int>(
+        std::upper_bound(starts.begin(), starts.end(), row) - starts.begin() -
+        1);
+  }
 
   void Add(absl::Span<const int32_t> ids, absl::Span<const int32_t> types) {
     token_ids.insert(token_ids.end(), ids.begin(), ids.end());

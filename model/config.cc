@@ -20,6 +20,7 @@ constexpr int kMaxVocabulary = 1 << 24;
 constexpr int kMaxPositions = 1 << 16;
 constexpr int kMaxTypes = 1 << 10;
 constexpr int kMaxLabels = 1 << 16;
+constexpr int kMaxFeedForwards = 64;
 
 std::string Text(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace)
@@ -50,6 +51,17 @@ absl::Status ReadSize(const json& config, const char* key, int max, int& size) {
   return absl::OkStatus();
 }
 
+// A flag, or `otherwise` where it is not set.
+absl::Status ReadFlag(const json& config, const char* key, bool otherwise,
+                      bool& flag) {
+  const json& value = Get(config, key);
+  if (!value.is_null() && !value.is_boolean()) {
+    return Bad(key, "true or false", Text(value));
+  }
+  flag = value.is_null() ? otherwise : value.get<bool>();
+  return absl::OkStatus();
+}
+
 // How a family spells what its config.json says.
 struct Keys {
   const char* layers;
@@ -58,6 +70,7 @@ struct Keys {
   const char* intermediate_size;
   const char* types;  // null: the family has no token types
   const char* activation;
+  const char* default_activation;
   const char* architecture_prefix;
 };
 
@@ -68,6 +81,7 @@ const Keys& KeysOf(Family family) {
                                      .intermediate_size = "intermediate_size",
                                      .types = "type_vocab_size",
                                      .activation = "hidden_act",
+                                     .default_activation = "gelu",
                                      .architecture_prefix = "Bert"};
   static constexpr Keys kDistilBertKeys = {.layers = "n_layers",
                                            .hidden_size = "dim",
@@ -75,8 +89,23 @@ const Keys& KeysOf(Family family) {
                                            .intermediate_size = "hidden_dim",
                                            .types = nullptr,
                                            .activation = "activation",
+                                           .default_activation = "gelu",
                                            .architecture_prefix = "DistilBert"};
-  return family == Family::kBert ? kBertKeys : kDistilBertKeys;
+  static constexpr Keys kMobileBertKeys = [] {
+    Keys keys = kBertKeys;
+    keys.default_activation = "relu";
+    keys.architecture_prefix = "MobileBert";
+    return keys;
+  }();
+  switch (family) {
+    case Family::kBert:
+      return kBertKeys;
+    case Family::kDistilBert:
+      return kDistilBertKeys;
+    case Family::kMobileBert:
+      return kMobileBertKeys;
+  }
+  return kBertKeys;
 }
 
 absl::Status ReadFamily(const json& config, BertConfig& bert) {
@@ -85,8 +114,11 @@ absl::Status ReadFamily(const json& config, BertConfig& bert) {
     bert.family = Family::kBert;
   } else if (type == "distilbert") {
     bert.family = Family::kDistilBert;
+  } else if (type == "mobilebert") {
+    bert.family = Family::kMobileBert;
   } else {
-    return Bad("model_type", "\"bert\" or \"distilbert\"", Text(type));
+    return Bad("model_type", "\"bert\", \"distilbert\" or \"mobilebert\"",
+               Text(type));
   }
   return absl::OkStatus();
 }
@@ -108,26 +140,66 @@ absl::Status ReadSizes(const json& config, BertConfig& bert) {
     status.Update(
         ReadSize(config, keys.types, kMaxTypes, bert.type_vocabulary_size));
   }
+  return status;
+}
+
+// MobileBERT's own settings, which are those of transformers' MobileBertConfig
+// where they are not set. Only what has been published is known: layers with
+// bottlenecks, and words that see their neighbours.
+absl::Status ReadMobileBert(const json& config, BertConfig& bert) {
+  BertConfig::MobileBert& mobile = bert.mobilebert;
+  bool trigrams = true, bottlenecks = true, shared = true;
+  absl::Status status;
+  status.Update(
+      ReadSize(config, "embedding_size", kMaxWidth / 3, mobile.word_size));
+  status.Update(ReadSize(config, "intra_bottleneck_size", kMaxWidth,
+                         mobile.bottleneck_size));
+  status.Update(ReadSize(config, "num_feedforward_networks", kMaxFeedForwards,
+                         mobile.feed_forwards));
+  status.Update(ReadFlag(config, "use_bottleneck_attention", false,
+                         mobile.attends_bottleneck));
+  status.Update(ReadFlag(config, "classifier_activation", true, mobile.pooler));
+  status.Update(ReadFlag(config, "trigram_input", true, trigrams));
+  status.Update(ReadFlag(config, "use_bottleneck", true, bottlenecks));
+  status.Update(ReadFlag(config, "key_query_shared_bottleneck", true, shared));
   if (!status.ok()) return status;
-  if (bert.hidden_size % bert.heads != 0) {
-    return Bad(keys.hidden_size,
-               absl::StrCat("a multiple of ", keys.heads, ", ", bert.heads),
-               absl::StrCat(bert.hidden_size));
+  if (!trigrams) return Bad("trigram_input", "true", "false");
+  if (!bottlenecks) return Bad("use_bottleneck", "true", "false");
+  if (!shared && !mobile.attends_bottleneck) {
+    return Bad("key_query_shared_bottleneck",
+               "true, or 'use_bottleneck_attention' to be true", "false");
   }
+
+  const json& norm = Get(config, "normalization_type");
+  if (!norm.is_null() && norm != "no_norm" && norm != "layer_norm") {
+    return Bad("normalization_type", "no_norm or layer_norm", Text(norm));
+  }
+  bert.layer_norm = norm == "layer_norm";
   return absl::OkStatus();
 }
 
+absl::Status CheckHeads(const BertConfig& bert) {
+  if (bert.attention_size() % bert.heads == 0) return absl::OkStatus();
+  const Keys& keys = KeysOf(bert.family);
+  return Bad(bert.family == Family::kMobileBert ? "intra_bottleneck_size"
+                                                : keys.hidden_size,
+             absl::StrCat("a multiple of ", keys.heads, ", ", bert.heads),
+             absl::StrCat(bert.attention_size()));
+}
+
 absl::Status ReadActivation(const json& config, BertConfig& bert) {
-  const char* key = KeysOf(bert.family).activation;
-  const json& value = Get(config, key);
-  if (value.is_null() || value == "gelu") {
+  const Keys& keys = KeysOf(bert.family);
+  const json& set = Get(config, keys.activation);
+  const json value = set.is_null() ? json(keys.default_activation) : set;
+  if (value == "gelu") {
     bert.activation = Activation::kGelu;
   } else if (value == "gelu_new" || value == "gelu_pytorch_tanh") {
     bert.activation = Activation::kGeluTanh;
   } else if (value == "relu") {
     bert.activation = Activation::kRelu;
   } else {
-    return Bad(key, "gelu, gelu_new, gelu_pytorch_tanh or relu", Text(value));
+    return Bad(keys.activation, "gelu, gelu_new, gelu_pytorch_tanh or relu",
+               Text(value));
   }
   return absl::OkStatus();
 }
@@ -262,6 +334,10 @@ absl::Status Read(const json& config, BertConfig& bert) {
   absl::Status status = ReadFamily(config, bert);
   if (status.ok()) status = RefuseUnknownKinds(config);
   if (status.ok()) status = ReadSizes(config, bert);
+  if (status.ok() && bert.family == Family::kMobileBert) {
+    status = ReadMobileBert(config, bert);
+  }
+  if (status.ok()) status = CheckHeads(bert);
   if (status.ok()) status = ReadActivation(config, bert);
   if (status.ok()) status = ReadLayerNormEpsilon(config, bert);
   if (status.ok()) status = ReadTask(config, bert);

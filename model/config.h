@@ -1,4 +1,4 @@
-// What a Hugging Face config.json says about a BERT or DistilBERT, checked.
+// What a Hugging Face config.json says about a BERT or a relative, checked.
 //
 // A plain struct; every size is positive and in bounds, so the engine does not
 // check again.
@@ -18,6 +18,7 @@ namespace tern {
 enum class Family {
   kBert,        // model_type "bert": also MiniLM, TinyBERT
   kDistilBert,  // model_type "distilbert": no token types, another head
+  kMobileBert,  // model_type "mobilebert": layers with bottlenecks
 };
 
 enum class Task {
@@ -42,6 +43,7 @@ struct BertConfig {
   int vocabulary_size = 0;
   int max_positions = 0;         // longest sequence, in tokens
   int type_vocabulary_size = 0;  // 0: the family has no token types
+  bool layer_norm = true;        // else NoNorm: scale and shift only
   float layer_norm_epsilon = 1e-12f;
   Activation activation = Activation::kGelu;
   bool ternary = false;  // quantization_config.quant_method is "tern"
@@ -51,8 +53,30 @@ struct BertConfig {
     bool normalize = true;  // unless a request asks otherwise
     int max_tokens = 0;     // at most max_positions
   } embedding;
+  struct MobileBert {  // that family only
+    int word_size = 0;
+    int bottleneck_size = 0;
+    int feed_forwards = 0;  // networks in a layer, one after another
+    // Query, key and value are made from the bottleneck's output; else value
+    // from the hidden states, query and key from a bottleneck of their own.
+    bool attends_bottleneck = false;
+    bool pooler = false;
+  } mobilebert;
 
-  int head_dim() const { return hidden_size / heads; }
+  // Columns of a word embedding.
+  int word_size() const {
+    return family == Family::kMobileBert ? mobilebert.word_size : hidden_size;
+  }
+  // Columns of query, key and value, each, and of a layer's inside.
+  int attention_size() const {
+    return family == Family::kMobileBert ? mobilebert.bottleneck_size
+                                         : hidden_size;
+  }
+  // Columns of what value is made from.
+  int value_input_size() const {
+    return mobilebert.attends_bottleneck ? attention_size() : hidden_size;
+  }
+  int head_dim() const { return attention_size() / heads; }
   // Whether an input may be a pair: a model with one token type could not tell
   // its texts apart, one without token types goes by [SEP].
   bool takes_pairs() const { return type_vocabulary_size != 1; }

@@ -64,12 +64,12 @@ bool ReadsFirstTokensOnly(const BertConfig& config) {
          config.embedding.pooling == Pooling::kFirstToken;
 }
 
-// Moves the rows of first tokens to the front, in place.
-void KeepFirstTokens(const Batch& batch, int hidden, float* rows) {
+// Moves the rows of first tokens to the front, in place; rows [tokens, k].
+void KeepFirstTokens(const Batch& batch, int k, float* rows) {
   for (int s = 0; s < batch.sequences(); ++s) {
-    std::memmove(rows + static_cast<size_t>(s) * hidden,
-                 rows + static_cast<size_t>(batch.starts[s]) * hidden,
-                 hidden * sizeof(float));
+    std::memmove(rows + static_cast<size_t>(s) * k,
+                 rows + static_cast<size_t>(batch.starts[s]) * k,
+                 k * sizeof(float));
   }
 }
 
@@ -174,7 +174,7 @@ absl::StatusOr<absl::Span<const float>> Engine::Forward(
     const Batch& batch, Workspace& workspace, ThreadTeam& team,
     absl::FunctionRef<bool()> abandoned) const {
   const BertConfig& config = impl_->config;
-  const std::vector<EncoderLayer>& layers = impl_->weights.layers;
+  const auto& layers = impl_->weights.layers;
   const bool quantized = impl_->precision != Precision::kFp32;
   const LayerContext context{config, *impl_->variant, quantized,
                              impl_->precision == Precision::kTernary};
@@ -184,23 +184,21 @@ absl::StatusOr<absl::Span<const float>> Engine::Forward(
              fn);
   };
 
-  for_tiles(batch.tokens(), [&](RowRange rows, const TileScratch& tile,
-                                ThreadTeam& threads) {
-    impl_->weights.embeddings.Forward(context, batch, rows, hidden, tile,
-                                      threads);
-    layers[0].ProjectQkv(context, rows, hidden, workspace.qkv(), tile, threads);
-  });
+  for_tiles(batch.tokens(),
+            [&](RowRange rows, const TileScratch& tile, ThreadTeam& threads) {
+              impl_->weights.embeddings->Forward(context, batch, rows, hidden,
+                                                 tile, threads);
+              layers[0]->ProjectQkv(context, rows, workspace, tile, threads);
+            });
 
   for (int l = 0; l + 1 < config.layers; ++l) {
     if (abandoned()) return absl::CancelledError("nobody awaits this batch");
     Attend(context, batch, workspace, team);
-    for_tiles(batch.tokens(),
-              [&](RowRange rows, const TileScratch& tile, ThreadTeam& threads) {
-                layers[l].FeedForward(context, rows, workspace.context(),
-                                      hidden, tile, threads);
-                layers[l + 1].ProjectQkv(context, rows, hidden, workspace.qkv(),
-                                         tile, threads);
-              });
+    for_tiles(batch.tokens(), [&](RowRange rows, const TileScratch& tile,
+                                  ThreadTeam& threads) {
+      layers[l]->FeedForward(context, rows, workspace, tile, threads);
+      layers[l + 1]->ProjectQkv(context, rows, workspace, tile, threads);
+    });
   }
 
   if (abandoned()) return absl::CancelledError("nobody awaits this batch");
@@ -208,17 +206,19 @@ absl::StatusOr<absl::Span<const float>> Engine::Forward(
   int rows_with_logits = batch.tokens();
   if (ReadsFirstTokensOnly(config)) {
     KeepFirstTokens(batch, config.hidden_size, hidden);
-    KeepFirstTokens(batch, config.hidden_size, workspace.context());
+    KeepFirstTokens(batch, config.attention_size(), workspace.context());
+    if (config.family == Family::kMobileBert) {
+      KeepFirstTokens(batch, config.attention_size(), workspace.bottleneck());
+    }
     rows_with_logits = batch.sequences();
   }
-  for_tiles(rows_with_logits,
-            [&](RowRange rows, const TileScratch& tile, ThreadTeam& threads) {
-              layers.back().FeedForward(context, rows, workspace.context(),
-                                        hidden, tile, threads);
-              if (config.task == Task::kEmbedding) return;
-              impl_->weights.head.Forward(context, rows, hidden,
-                                          workspace.logits(), tile, threads);
-            });
+  for_tiles(rows_with_logits, [&](RowRange rows, const TileScratch& tile,
+                                  ThreadTeam& threads) {
+    layers.back()->FeedForward(context, rows, workspace, tile, threads);
+    if (config.task == Task::kEmbedding) return;
+    impl_->weights.head.Forward(context, rows, hidden, workspace.logits(), tile,
+                                threads);
+  });
   if (config.task == Task::kEmbedding) {
     PoolSequences(config, batch, hidden, workspace.logits(), team);
     rows_with_logits = batch.sequences();

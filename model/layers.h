@@ -1,5 +1,6 @@
 // The layers of a BERT, as in the papers (Devlin et al. 2018; Vaswani et al.
-// 2017): embeddings, encoder layers, and the heads on top.
+// 2017): embeddings, encoder layers, and the heads on top. A family whose
+// layers differ has them in a file of its own (mobilebert_layer.h).
 //
 // A layer works on rows (tokens). The engine sends it either all rows of a
 // small batch with the whole team, or one tile of a large batch with a team of
@@ -14,74 +15,85 @@
 #include <memory>
 #include <vector>
 
-#include "kernels/variant.h"
 #include "model/batch.h"
-#include "model/config.h"
+#include "model/layer_steps.h"
 #include "model/linear.h"
 #include "model/thread_team.h"
 #include "model/workspace.h"
 
 namespace tern {
 
-// Rows [begin, end) of the batch on their way through the layers.
-struct RowRange {
-  int begin = 0;
-  int end = 0;
-  int count() const { return end - begin; }
-};
-
-// What every layer needs to know of its model.
-struct LayerContext {
-  const BertConfig& config;
-  const Variant& variant;
-  bool quantized;          // Linear layers read bytes (int8, ternary)
-  bool integer_attention;  // attention as the ternary models were trained with
-};
-
-struct LayerNorm {
-  std::vector<float> gamma;  // [hidden]
-  std::vector<float> beta;   // [hidden]
-};
-
 // Rows of the word embedding, as floats or ternary with one scale a row.
 struct WordEmbeddings {
-  std::vector<float> floats;   // [vocabulary, hidden], or empty
-  std::vector<uint8_t> codes;  // [vocabulary, ceil(hidden / 4)]
+  std::vector<float> floats;   // [vocabulary, k], or empty
+  std::vector<uint8_t> codes;  // [vocabulary, ceil(k / 4)]
   std::vector<float> scales;   // [vocabulary]
+
+  // Adds row `id` to y [k].
+  void AddTo(int id, int k, float* y) const;
+};
+
+// What makes the first hidden states of token ids.
+class Embeddings {
+ public:
+  virtual ~Embeddings() = default;
+
+  // Writes hidden rows of the batch and, if quantized, tile.quantized.
+  virtual void Forward(const LayerContext& context, const Batch& batch,
+                       RowRange rows, float* hidden, const TileScratch& tile,
+                       ThreadTeam& team) const = 0;
+};
+
+// A layer of the encoder: what comes before attention, for which all rows of a
+// sequence must be there, and what comes after.
+class EncoderLayer {
+ public:
+  virtual ~EncoderLayer() = default;
+
+  // workspace.qkv() of rows of workspace.hidden() whose bytes are in
+  // tile.quantized.
+  virtual void ProjectQkv(const LayerContext& context, RowRange rows,
+                          Workspace& workspace, const TileScratch& tile,
+                          ThreadTeam& team) const = 0;
+
+  // workspace.hidden() of it and workspace.context(), what attention gave.
+  // Leaves the bytes of the result in tile.quantized.
+  virtual void FeedForward(const LayerContext& context, RowRange rows,
+                           Workspace& workspace, const TileScratch& tile,
+                           ThreadTeam& team) const = 0;
 };
 
 // hidden = LayerNorm(word[id] + type[type id] + position[i])
-struct Embeddings {
+struct BertEmbeddings : Embeddings {
   WordEmbeddings words;
   std::vector<float> types;      // [type vocabulary, hidden], or empty
   std::vector<float> positions;  // [max positions, hidden]
   LayerNorm norm;
 
-  // Writes hidden rows of the batch and, if quantized, tile.quantized.
   void Forward(const LayerContext& context, const Batch& batch, RowRange rows,
-               float* hidden, const TileScratch& tile, ThreadTeam& team) const;
+               float* hidden, const TileScratch& tile,
+               ThreadTeam& team) const override;
 };
 
-struct EncoderLayer {
+struct BertLayer : EncoderLayer {
   std::unique_ptr<Linear> query, key, value;
-  std::unique_ptr<Linear> attention_output;
-  LayerNorm attention_norm;
-  std::unique_ptr<Linear> intermediate;
-  std::unique_ptr<Linear> output;
-  LayerNorm output_norm;
+  DenseNorm attention_output;
+  FeedForwardNetwork feed_forward;
 
-  // qkv = hidden [Wq Wk Wv]^T + b, for rows whose bytes are in tile.quantized.
+  // qkv = hidden [Wq Wk Wv]^T + b
   void ProjectQkv(const LayerContext& context, RowRange rows,
-                  const float* hidden, float* qkv, const TileScratch& tile,
-                  ThreadTeam& team) const;
+                  Workspace& workspace, const TileScratch& tile,
+                  ThreadTeam& team) const override;
 
   // hidden = LayerNorm(hidden + context Wo^T + b)
   // hidden = LayerNorm(hidden + activation(hidden Wi^T + b) Wo'^T + b')
-  // Leaves the bytes of the result in tile.quantized.
   void FeedForward(const LayerContext& context, RowRange rows,
-                   const float* attention_context, float* hidden,
-                   const TileScratch& tile, ThreadTeam& team) const;
+                   Workspace& workspace, const TileScratch& tile,
+                   ThreadTeam& team) const override;
 };
+
+// y += x, both [k].
+void AddRow(const float* x, int k, float* y);
 
 // context = softmax(q k^T / sqrt(head_dim)) v, for every head of every
 // sequence.

@@ -11,13 +11,45 @@
 namespace tern {
 namespace {
 
-constexpr absl::string_view kWordEmbeddings = "embeddings.word_embeddings";
-constexpr absl::string_view kBertPooler = "bert.pooler.dense";
-constexpr absl::string_view kDistilBertPooler = "pre_classifier";
+constexpr Family kFamilies[] = {Family::kBert, Family::kDistilBert,
+                                Family::kMobileBert};
 
-// "bert." or "distilbert.", before every name but the head's.
+// Before every name but the head's.
 absl::string_view Prefix(Family family) {
-  return family == Family::kBert ? "bert." : "distilbert.";
+  switch (family) {
+    case Family::kBert:
+      return "bert.";
+    case Family::kDistilBert:
+      return "distilbert.";
+    case Family::kMobileBert:
+      return "mobilebert.";
+  }
+  return "";
+}
+
+// The layers between embeddings and head.
+std::string EncoderPrefix(Family family) {
+  return absl::StrCat(Prefix(family), family == Family::kDistilBert
+                                          ? "transformer."
+                                          : "encoder.");
+}
+
+std::string LayerPrefix(Family family, int layer) {
+  return absl::StrCat(EncoderPrefix(family), "layer.", layer, ".");
+}
+
+std::string PoolerName(Family family) {
+  if (family == Family::kDistilBert) return "pre_classifier";
+  return absl::StrCat(Prefix(family), "pooler.dense");
+}
+
+// Hugging Face's usual names of a Linear with a LayerNorm.
+DenseNormNames DenseNorm(const std::string& prefix) {
+  return {prefix + "dense", prefix + "LayerNorm"};
+}
+
+FeedForwardNames FeedForward(const std::string& prefix) {
+  return {prefix + "intermediate.dense", DenseNorm(prefix + "output.")};
 }
 
 class TensorList {
@@ -36,52 +68,108 @@ class TensorList {
     Add(name + ".weight", {size});
     Add(name + ".bias", {size});
   }
+  void AddDenseNorm(const DenseNormNames& names, int64_t n, int64_t k) {
+    AddLinear(names.dense, n, k);
+    AddLayerNorm(names.norm, n);
+  }
   std::vector<ExpectedTensor> Take() { return std::move(list_); }
 
  private:
   std::vector<ExpectedTensor> list_;
 };
 
+void AddEmbeddings(const BertConfig& config, TensorList& list) {
+  const EmbeddingNames names = EmbeddingNamesOf(config.family);
+  const int64_t hidden = config.hidden_size;
+  list.AddEmbedding(names.words, config.vocabulary_size, config.word_size());
+  list.AddEmbedding(names.positions, config.max_positions, hidden);
+  if (!names.types.empty()) {
+    list.AddEmbedding(names.types, config.type_vocabulary_size, hidden);
+  }
+  if (!names.transformation.empty()) {
+    list.AddLinear(names.transformation, hidden, 3 * config.word_size());
+  }
+  list.AddLayerNorm(names.norm, hidden);
+}
+
+void AddLayer(const BertConfig& config, int index, TensorList& list) {
+  const LayerNames names = LayerNamesOf(config, index);
+  const int64_t size = config.attention_size();
+  const int64_t wide = config.intermediate_size;
+  list.AddLinear(names.query, size, size);
+  list.AddLinear(names.key, size, size);
+  list.AddLinear(names.value, size, config.value_input_size());
+  list.AddDenseNorm(names.attention_output, size, size);
+  for (const FeedForwardNames& feed_forward : names.feed_forwards) {
+    list.AddLinear(feed_forward.intermediate, wide, size);
+    list.AddDenseNorm(feed_forward.output, size, wide);
+  }
+}
+
+void AddBottlenecks(const BertConfig& config, int index, TensorList& list) {
+  const BottleneckNames names = BottleneckNamesOf(index);
+  const int64_t hidden = config.hidden_size;
+  const int64_t size = config.attention_size();
+  list.AddDenseNorm(names.input, size, hidden);
+  if (!config.mobilebert.attends_bottleneck) {
+    list.AddDenseNorm(names.attention, size, hidden);
+  }
+  list.AddDenseNorm(names.output, hidden, size);
+}
+
 }  // namespace
 
 EmbeddingNames EmbeddingNamesOf(Family family) {
   const std::string prefix = absl::StrCat(Prefix(family), "embeddings.");
   EmbeddingNames names;
-  names.words = absl::StrCat(Prefix(family), kWordEmbeddings);
+  names.words = prefix + "word_embeddings";
   names.positions = prefix + "position_embeddings";
-  if (family == Family::kBert) names.types = prefix + "token_type_embeddings";
+  if (family != Family::kDistilBert) {
+    names.types = prefix + "token_type_embeddings";
+  }
+  if (family == Family::kMobileBert) {
+    names.transformation = prefix + "embedding_transformation";
+  }
   names.norm = prefix + "LayerNorm";
   return names;
 }
 
-LayerNames LayerNamesOf(Family family, int layer) {
-  if (family == Family::kDistilBert) {
-    const std::string prefix =
-        absl::StrCat("distilbert.transformer.layer.", layer, ".");
+LayerNames LayerNamesOf(const BertConfig& config, int layer) {
+  const std::string prefix = LayerPrefix(config.family, layer);
+  if (config.family == Family::kDistilBert) {
     return {.query = prefix + "attention.q_lin",
             .key = prefix + "attention.k_lin",
             .value = prefix + "attention.v_lin",
-            .attention_output = prefix + "attention.out_lin",
-            .attention_norm = prefix + "sa_layer_norm",
-            .intermediate = prefix + "ffn.lin1",
-            .output = prefix + "ffn.lin2",
-            .output_norm = prefix + "output_layer_norm"};
+            .attention_output = {prefix + "attention.out_lin",
+                                 prefix + "sa_layer_norm"},
+            .feed_forwards = {
+                {prefix + "ffn.lin1",
+                 {prefix + "ffn.lin2", prefix + "output_layer_norm"}}}};
   }
-  const std::string prefix = absl::StrCat("bert.encoder.layer.", layer, ".");
-  return {.query = prefix + "attention.self.query",
-          .key = prefix + "attention.self.key",
-          .value = prefix + "attention.self.value",
-          .attention_output = prefix + "attention.output.dense",
-          .attention_norm = prefix + "attention.output.LayerNorm",
-          .intermediate = prefix + "intermediate.dense",
-          .output = prefix + "output.dense",
-          .output_norm = prefix + "output.LayerNorm"};
+  LayerNames names = {
+      .query = prefix + "attention.self.query",
+      .key = prefix + "attention.self.key",
+      .value = prefix + "attention.self.value",
+      .attention_output = DenseNorm(prefix + "attention.output."),
+      .feed_forwards = {}};
+  for (int i = 0; i + 1 < config.mobilebert.feed_forwards; ++i) {
+    names.feed_forwards.push_back(
+        FeedForward(absl::StrCat(prefix, "ffn.", i, ".")));
+  }
+  names.feed_forwards.push_back(FeedForward(prefix));
+  return names;
+}
+
+BottleneckNames BottleneckNamesOf(int layer) {
+  const std::string prefix = LayerPrefix(Family::kMobileBert, layer);
+  return {.input = DenseNorm(prefix + "bottleneck.input."),
+          .attention = DenseNorm(prefix + "bottleneck.attention."),
+          .output = DenseNorm(prefix + "output.bottleneck.")};
 }
 
 HeadNames HeadNamesOf(const BertConfig& config) {
   HeadNames names;
-  names.pooler = std::string(
-      config.family == Family::kBert ? kBertPooler : kDistilBertPooler);
+  names.pooler = PoolerName(config.family);
   if (config.task == Task::kQuestionAnswering) {
     names.logits = "qa_outputs";
   } else if (config.task != Task::kEmbedding) {
@@ -95,18 +183,24 @@ bool HasPooler(const BertConfig& config, const Safetensors& file) {
       config.task == Task::kEmbedding) {
     return false;
   }
-  return config.family == Family::kDistilBert ||
-         FindTensor(file, absl::StrCat(kBertPooler, ".weight")).ok();
+  switch (config.family) {
+    case Family::kBert:
+      return FindTensor(file, PoolerName(config.family) + ".weight").ok();
+    case Family::kDistilBert:
+      return true;
+    case Family::kMobileBert:
+      return config.mobilebert.pooler;
+  }
+  return false;
 }
 
 Storage StorageOf(absl::string_view name) {
   if (!absl::ConsumeSuffix(&name, ".weight")) return Storage::kFloat;
-  if (name == kBertPooler || name == kDistilBertPooler) {
-    return Storage::kTernaryPerMatrix;
-  }
-  for (const Family family : {Family::kBert, Family::kDistilBert}) {
-    if (name == absl::StrCat(Prefix(family), kWordEmbeddings)) {
-      return Storage::kTernaryPerRow;
+  for (const Family family : kFamilies) {
+    const EmbeddingNames embeddings = EmbeddingNamesOf(family);
+    if (name == embeddings.words) return Storage::kTernaryPerRow;
+    if (name == embeddings.transformation || name == PoolerName(family)) {
+      return Storage::kTernaryPerMatrix;
     }
   }
   const bool norm =
@@ -116,35 +210,21 @@ Storage StorageOf(absl::string_view name) {
 }
 
 bool InEncoder(absl::string_view name) {
-  return absl::StartsWith(name, "bert.encoder.") ||
-         absl::StartsWith(name, "distilbert.transformer.");
+  for (const Family family : kFamilies) {
+    if (absl::StartsWith(name, EncoderPrefix(family))) return true;
+  }
+  return false;
 }
 
 std::vector<ExpectedTensor> ExpectedTensors(const BertConfig& config,
                                             const Safetensors& file) {
   const int64_t hidden = config.hidden_size;
-  const int64_t wide = config.intermediate_size;
   TensorList list;
-  const EmbeddingNames embeddings = EmbeddingNamesOf(config.family);
-  list.AddEmbedding(embeddings.words, config.vocabulary_size, hidden);
-  list.AddEmbedding(embeddings.positions, config.max_positions, hidden);
-  if (!embeddings.types.empty()) {
-    list.AddEmbedding(embeddings.types, config.type_vocabulary_size, hidden);
-  }
-  list.AddLayerNorm(embeddings.norm, hidden);
-
+  AddEmbeddings(config, list);
   for (int i = 0; i < config.layers; ++i) {
-    const LayerNames layer = LayerNamesOf(config.family, i);
-    list.AddLinear(layer.query, hidden, hidden);
-    list.AddLinear(layer.key, hidden, hidden);
-    list.AddLinear(layer.value, hidden, hidden);
-    list.AddLinear(layer.attention_output, hidden, hidden);
-    list.AddLayerNorm(layer.attention_norm, hidden);
-    list.AddLinear(layer.intermediate, wide, hidden);
-    list.AddLinear(layer.output, hidden, wide);
-    list.AddLayerNorm(layer.output_norm, hidden);
+    AddLayer(config, i, list);
+    if (config.family == Family::kMobileBert) AddBottlenecks(config, i, list);
   }
-
   const HeadNames head = HeadNamesOf(config);
   if (HasPooler(config, file)) list.AddLinear(head.pooler, hidden, hidden);
   if (!head.logits.empty()) {
@@ -161,7 +241,7 @@ absl::StatusOr<std::string> FindTensor(const Safetensors& file,
                                  {"LayerNorm.bias", "LayerNorm.beta"}});
   for (const std::string& spelling : {current, old}) {
     if (file.Has(spelling)) return spelling;
-    for (const Family family : {Family::kBert, Family::kDistilBert}) {
+    for (const Family family : kFamilies) {
       const absl::string_view bare =
           absl::StripPrefix(spelling, Prefix(family));
       if (file.Has(bare)) return std::string(bare);

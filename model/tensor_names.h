@@ -24,24 +24,39 @@ namespace tern {
 // name plus ".weight" and ".bias"; an embedding has one, plus ".weight".
 struct EmbeddingNames {
   std::string words, positions;
-  std::string types;  // empty: the family has no token types
+  std::string types;           // empty: the family has no token types
+  std::string transformation;  // empty: words are as wide as hidden states
   std::string norm;
+};
+// A Linear and the LayerNorm after it.
+struct DenseNormNames {
+  std::string dense, norm;
+};
+struct FeedForwardNames {
+  std::string intermediate;
+  DenseNormNames output;
 };
 struct LayerNames {
   std::string query, key, value;
-  std::string attention_output, attention_norm;
-  std::string intermediate, output, output_norm;
+  DenseNormNames attention_output;
+  std::vector<FeedForwardNames> feed_forwards;  // in the order of their work
+};
+// What MobileBERT has around a layer.
+struct BottleneckNames {
+  DenseNormNames input, attention, output;
 };
 struct HeadNames {
   std::string pooler;  // the first Linear of a classifier's head
   std::string logits;  // the Linear that makes the logits; empty without one
 };
 EmbeddingNames EmbeddingNamesOf(Family family);
-LayerNames LayerNamesOf(Family family, int layer);
+LayerNames LayerNamesOf(const BertConfig& config, int layer);
+BottleneckNames BottleneckNamesOf(int layer);
 HeadNames HeadNamesOf(const BertConfig& config);
 
 // Whether a model of this configuration has a pooler: classifiers have one
-// where `file` does, those of DistilBERT always.
+// where `file` does, those of DistilBERT always, those of MobileBERT where the
+// configuration says so.
 bool HasPooler(const BertConfig& config, const Safetensors& file);
 
 // How a ternary folder stores a tensor.
@@ -51,8 +66,8 @@ enum class Storage {
   kTernaryPerRow,     // codes and a scale for each row: word embeddings
 };
 
-// What is ternary: every Linear weight of the encoder, the pooler's, and the
-// word embeddings.
+// What is ternary: every Linear weight but that of the logits, and the word
+// embeddings.
 Storage StorageOf(absl::string_view name);
 
 // Whether a tensor belongs to the layers between embeddings and head.
@@ -66,13 +81,12 @@ struct ExpectedTensor {
   bool ternary() const { return storage != Storage::kFloat; }
 };
 
-// Every tensor that a model of this configuration has, in the order in which
-// the model uses them.
+// Every tensor that a model of this configuration has, layer by layer.
 std::vector<ExpectedTensor> ExpectedTensors(const BertConfig& config,
                                             const Safetensors& file);
 
 // The name under which `file` holds the tensor `name`: the same, or, in older
-// files, without "bert." or with LayerNorm's gamma and beta.
+// files, without the family's prefix or with LayerNorm's gamma and beta.
 // Errors: NOT_FOUND naming file and tensor.
 absl::StatusOr<std::string> FindTensor(const Safetensors& file,
                                        absl::string_view name);

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "model/mobilebert_layer.h"
 #include "model/tensor_names.h"
 #include "model/ternary_folder.h"
 
@@ -29,9 +30,11 @@ class WeightReader {
     return Take(file_.ReadFloats(stored, shape));
   }
 
-  LayerNorm Norm(const std::string& name) {
-    return {Floats(name + ".weight", {config_.hidden_size}),
-            Floats(name + ".bias", {config_.hidden_size})};
+  LayerNorm Norm(const std::string& name, int k) {
+    return {.gamma = Floats(name + ".weight", {k}),
+            .beta = Floats(name + ".bias", {k}),
+            .normalize = config_.layer_norm,
+            .epsilon = config_.layer_norm_epsilon};
   }
 
   std::unique_ptr<Linear> MakeLinear(const std::string& name, int n, int k) {
@@ -48,9 +51,18 @@ class WeightReader {
                                           : MakeFp32Linear(n, k, w, bias);
   }
 
+  DenseNorm MakeDenseNorm(const DenseNormNames& names, int n, int k) {
+    return {MakeLinear(names.dense, n, k), Norm(names.norm, n)};
+  }
+
+  // [n, hidden]
+  std::vector<float> EmbeddingTable(const std::string& name, int n) {
+    return Floats(name + ".weight", {n, config_.hidden_size});
+  }
+
   WordEmbeddings Words(const std::string& name) {
     const int n = config_.vocabulary_size;
-    const int k = config_.hidden_size;
+    const int k = config_.word_size();
     WordEmbeddings words;
     if (precision_ == Precision::kTernary) {
       TernaryRows rows = Take(ReadTernaryRows(file_, name, n, k));
@@ -83,36 +95,91 @@ class WeightReader {
   absl::Status status_;
 };
 
-Embeddings ReadEmbeddings(WeightReader& reader, const BertConfig& config) {
-  const EmbeddingNames names = EmbeddingNamesOf(config.family);
-  Embeddings embeddings;
+// What transformers' MobileBERT leaves at PyTorch's default, whatever
+// config.json says.
+constexpr float kDefaultEpsilon = 1e-5f;
+
+// What every family's embeddings have.
+template <typename Embeddings>
+void ReadTables(WeightReader& reader, const BertConfig& config,
+                const EmbeddingNames& names, Embeddings& embeddings) {
   embeddings.words = reader.Words(names.words + ".weight");
-  embeddings.positions = reader.Floats(
-      names.positions + ".weight", {config.max_positions, config.hidden_size});
+  embeddings.positions =
+      reader.EmbeddingTable(names.positions, config.max_positions);
   if (!names.types.empty()) {
     embeddings.types =
-        reader.Floats(names.types + ".weight",
-                      {config.type_vocabulary_size, config.hidden_size});
+        reader.EmbeddingTable(names.types, config.type_vocabulary_size);
   }
-  embeddings.norm = reader.Norm(names.norm);
+  embeddings.norm = reader.Norm(names.norm, config.hidden_size);
+}
+
+std::unique_ptr<const Embeddings> ReadEmbeddings(WeightReader& reader,
+                                                 const BertConfig& config) {
+  const EmbeddingNames names = EmbeddingNamesOf(config.family);
+  if (config.family == Family::kMobileBert) {
+    auto embeddings = std::make_unique<MobileBertEmbeddings>();
+    ReadTables(reader, config, names, *embeddings);
+    embeddings->norm.epsilon = kDefaultEpsilon;
+    embeddings->transformation = reader.MakeLinear(
+        names.transformation, config.hidden_size, 3 * config.word_size());
+    return embeddings;
+  }
+  auto embeddings = std::make_unique<BertEmbeddings>();
+  ReadTables(reader, config, names, *embeddings);
   return embeddings;
 }
 
-EncoderLayer ReadLayer(WeightReader& reader, const BertConfig& config,
-                       int index) {
-  const LayerNames names = LayerNamesOf(config.family, index);
-  const int hidden = config.hidden_size;
-  const int wide = config.intermediate_size;
-  EncoderLayer layer;
-  layer.query = reader.MakeLinear(names.query, hidden, hidden);
-  layer.key = reader.MakeLinear(names.key, hidden, hidden);
-  layer.value = reader.MakeLinear(names.value, hidden, hidden);
+// What every family's layers have.
+template <typename Layer>
+void ReadAttention(WeightReader& reader, const BertConfig& config,
+                   const LayerNames& names, Layer& layer) {
+  const int size = config.attention_size();
+  layer.query = reader.MakeLinear(names.query, size, size);
+  layer.key = reader.MakeLinear(names.key, size, size);
+  layer.value = reader.MakeLinear(names.value, size, config.value_input_size());
   layer.attention_output =
-      reader.MakeLinear(names.attention_output, hidden, hidden);
-  layer.attention_norm = reader.Norm(names.attention_norm);
-  layer.intermediate = reader.MakeLinear(names.intermediate, wide, hidden);
-  layer.output = reader.MakeLinear(names.output, hidden, wide);
-  layer.output_norm = reader.Norm(names.output_norm);
+      reader.MakeDenseNorm(names.attention_output, size, size);
+}
+
+FeedForwardNetwork ReadFeedForward(WeightReader& reader,
+                                   const BertConfig& config,
+                                   const FeedForwardNames& names) {
+  const int size = config.attention_size();
+  const int wide = config.intermediate_size;
+  return {reader.MakeLinear(names.intermediate, wide, size),
+          reader.MakeDenseNorm(names.output, size, wide)};
+}
+
+std::unique_ptr<const EncoderLayer> ReadLayer(WeightReader& reader,
+                                              const BertConfig& config,
+                                              int index) {
+  const LayerNames names = LayerNamesOf(config, index);
+  auto layer = std::make_unique<BertLayer>();
+  ReadAttention(reader, config, names, *layer);
+  layer->feed_forward =
+      ReadFeedForward(reader, config, names.feed_forwards.front());
+  return layer;
+}
+
+std::unique_ptr<const EncoderLayer> ReadMobileBertLayer(
+    WeightReader& reader, const BertConfig& config, int index) {
+  const LayerNames names = LayerNamesOf(config, index);
+  const BottleneckNames bottlenecks = BottleneckNamesOf(index);
+  const int hidden = config.hidden_size;
+  const int size = config.attention_size();
+  auto layer = std::make_unique<MobileBertLayer>();
+  ReadAttention(reader, config, names, *layer);
+  for (const FeedForwardNames& feed_forward : names.feed_forwards) {
+    layer->feed_forwards.push_back(
+        ReadFeedForward(reader, config, feed_forward));
+  }
+  layer->feed_forwards.back().output.norm.epsilon = kDefaultEpsilon;
+  layer->input = reader.MakeDenseNorm(bottlenecks.input, size, hidden);
+  if (!config.mobilebert.attends_bottleneck) {
+    layer->attention_input =
+        reader.MakeDenseNorm(bottlenecks.attention, size, hidden);
+  }
+  layer->output = reader.MakeDenseNorm(bottlenecks.output, hidden, size);
   return layer;
 }
 
@@ -122,8 +189,9 @@ Head ReadHead(WeightReader& reader, const BertConfig& config, bool has_pooler) {
   if (has_pooler) {
     head.pooler =
         reader.MakeLinear(names.pooler, config.hidden_size, config.hidden_size);
-    head.pooler_activation =
-        config.family == Family::kBert ? Activation::kTanh : Activation::kRelu;
+    head.pooler_activation = config.family == Family::kDistilBert
+                                 ? Activation::kRelu
+                                 : Activation::kTanh;
   }
   if (names.logits.empty()) return head;
   head.weight = reader.Floats(names.logits + ".weight",
@@ -141,8 +209,10 @@ absl::StatusOr<BertWeights> LoadWeights(const Safetensors& file,
   WeightReader reader(file, config, precision, variant);
   BertWeights weights;
   weights.embeddings = ReadEmbeddings(reader, config);
+  const auto read_layer =
+      config.family == Family::kMobileBert ? ReadMobileBertLayer : ReadLayer;
   for (int i = 0; i < config.layers && reader.status().ok(); ++i) {
-    weights.layers.push_back(ReadLayer(reader, config, i));
+    weights.layers.push_back(read_layer(reader, config, i));
   }
   weights.head = ReadHead(reader, config, HasPooler(config, file));
   if (!reader.status().ok()) return reader.status();

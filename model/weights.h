@@ -6,6 +6,7 @@
 #ifndef TERN_MODEL_WEIGHTS_H_
 #define TERN_MODEL_WEIGHTS_H_
 
+#include <memory>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -18,8 +19,8 @@
 namespace tern {
 
 struct BertWeights {
-  Embeddings embeddings;
-  std::vector<EncoderLayer> layers;
+  std::unique_ptr<const Embeddings> embeddings;
+  std::vector<std::unique_ptr<const EncoderLayer>> layers;
   Head head;
 };
 

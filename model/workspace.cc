@@ -12,6 +12,15 @@ void Grow(AlignedBuffer<T>& buffer, size_t size) {
   if (buffer.size() < size) buffer = AlignedBuffer<T>(size);
 }
 
+// The most columns that a tile's rows have.
+int DenseColumns(const BertConfig& config) {
+  return std::max(config.hidden_size, config.attention_size());
+}
+int IntermediateColumns(const BertConfig& config) {
+  return std::max({config.intermediate_size, config.attention_size(),
+                   3 * config.mobilebert.word_size});
+}
+
 }  // namespace
 
 Workspace::Workspace(int max_tokens, int max_threads)
@@ -24,14 +33,15 @@ void Workspace::Reserve(const BertConfig& config) {
   const size_t tokens = max_tokens_;
   const size_t tile_rows = static_cast<size_t>(max_threads_) * kTileRows;
   Grow(hidden_, tokens * config.hidden_size);
-  Grow(qkv_, tokens * 3 * config.hidden_size);
-  Grow(context_, tokens * config.hidden_size);
+  Grow(qkv_, tokens * 3 * config.attention_size());
+  Grow(context_, tokens * config.attention_size());
+  Grow(bottleneck_, tokens * config.mobilebert.bottleneck_size);
   Grow(logits_, tokens * config.outputs());
-  Grow(dense_, tile_rows * config.hidden_size);
-  Grow(intermediate_, tile_rows * config.intermediate_size);
-  Grow(quantized_, tile_rows * PaddedDepth(config.hidden_size));
+  Grow(dense_, tile_rows * DenseColumns(config));
+  Grow(intermediate_, tile_rows * IntermediateColumns(config));
+  Grow(quantized_, tile_rows * PaddedDepth(DenseColumns(config)));
   Grow(quantized_intermediate_,
-       tile_rows * PaddedDepth(config.intermediate_size));
+       tile_rows * PaddedDepth(IntermediateColumns(config)));
 
   const int longest = std::min(max_tokens_, config.max_positions);
   const size_t attention_bytes =
@@ -43,22 +53,26 @@ void Workspace::Reserve(const BertConfig& config) {
 }
 
 TileScratch Workspace::Tile(int first_row, const BertConfig& config) {
-  const auto quantized = [first_row](AlignedBuffer<uint8_t>& values,
-                                     std::vector<RowScale>& scales, int k) {
+  const size_t row = first_row;
+  const auto quantized = [row](AlignedBuffer<uint8_t>& values,
+                               std::vector<RowScale>& scales, int k,
+                               int most_columns) {
     QuantizedRows rows;
     rows.k = k;
     rows.stride = PaddedDepth(k);
-    rows.values = values.data() + static_cast<size_t>(first_row) * rows.stride;
-    rows.scales = scales.data() + first_row;
+    rows.values = values.data() + row * PaddedDepth(most_columns);
+    rows.scales = scales.data() + row;
     return rows;
   };
-  const size_t row = first_row;
+  const int dense = DenseColumns(config);
+  const int intermediate = IntermediateColumns(config);
   TileScratch tile;
-  tile.dense = dense_.data() + row * config.hidden_size;
-  tile.intermediate = intermediate_.data() + row * config.intermediate_size;
-  tile.quantized = quantized(quantized_, scales_, config.hidden_size);
-  tile.quantized_intermediate = quantized(
-      quantized_intermediate_, intermediate_scales_, config.intermediate_size);
+  tile.dense = dense_.data() + row * dense;
+  tile.intermediate = intermediate_.data() + row * intermediate;
+  tile.quantized = quantized(quantized_, scales_, config.hidden_size, dense);
+  tile.quantized_intermediate =
+      quantized(quantized_intermediate_, intermediate_scales_,
+                config.intermediate_size, intermediate);
   return tile;
 }
 

@@ -23,7 +23,9 @@ namespace tern {
 // BERT-base's widest layer are 0.8 MB, the second-level cache of a server core.
 inline constexpr int kTileRows = 64;
 
-// Scratch for rows on their way through a layer. Views the Workspace.
+// Scratch for rows on their way through a layer. Views the Workspace. There is
+// room for other rows, too: of attention_size() columns everywhere, and in the
+// intermediate ones for a MobileBERT's three words.
 struct TileScratch {
   float* dense = nullptr;                // [rows, hidden]
   float* intermediate = nullptr;         // [rows, intermediate]
@@ -44,8 +46,10 @@ class Workspace {
   int max_threads() const { return max_threads_; }
 
   float* hidden() { return hidden_.data(); }    // [tokens, hidden]
-  float* qkv() { return qkv_.data(); }          // [tokens, 3 hidden]
-  float* context() { return context_.data(); }  // [tokens, hidden]
+  float* qkv() { return qkv_.data(); }          // [tokens, 3 attention]
+  float* context() { return context_.data(); }  // [tokens, attention]
+  // [tokens, attention]; MobileBERT only
+  float* bottleneck() { return bottleneck_.data(); }
   float* logits() { return logits_.data(); }  // [sequences or tokens, outputs]
 
   // Scratch of the rows from `first_row` on, less than max_threads() *
@@ -56,7 +60,7 @@ class Workspace {
  private:
   const int max_tokens_;
   const int max_threads_;
-  AlignedBuffer<float> hidden_, qkv_, context_, logits_;
+  AlignedBuffer<float> hidden_, qkv_, context_, bottleneck_, logits_;
   AlignedBuffer<float> dense_, intermediate_;
   AlignedBuffer<uint8_t> quantized_, quantized_intermediate_;
   std::vector<RowScale> scales_, intermediate_scales_;

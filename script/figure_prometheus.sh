@@ -35,3 +35,15 @@ make_traffic() {
     sleep 0.5
   done
 }
+
+# photograph_prometheus FOLDER: pictures of its pages, after three minutes of
+# traffic that comes and goes.
+photograph_prometheus() {
+  local rate
+  . "$TERN_REPO/script/figure_browser.sh"
+  for rate in 20 60 20; do
+    "$TERN_BUILD/bin/tern" bench --server "$target" --rate "$rate" --seconds 60s \
+      "a gripping film" "two hours that I will not get back, and a plot without a surprise" >&2
+  done
+  node "$TERN_REPO/tests/end_to_end/prometheus_page.js" "http://$prometheus" "$1"
+}

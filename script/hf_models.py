@@ -48,12 +48,19 @@ def models():
            distilbert(**single))
     yield ("distilbert-qa", transformers.DistilBertForQuestionAnswering, distilbert())
     yield ("distilbert-embed", transformers.DistilBertModel, distilbert(n_layers=3))
+    mobilebert = transformers.MobileBertConfig  # its defaults are the published model's
+    yield ("mobilebert", transformers.MobileBertForSequenceClassification,
+           mobilebert(classifier_activation=False, **single))
+    yield ("mobilebert-qa", transformers.MobileBertForQuestionAnswering,
+           mobilebert(num_hidden_layers=6))
+    yield ("mobilebert-embed", transformers.MobileBertModel,
+           mobilebert(num_hidden_layers=3, normalization_type="layer_norm"))
 
 
 def refused():
     small = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
                  intermediate_size=32, vocab_size=1000)
-    for name in ["Roberta", "Albert", "Electra", "DebertaV2", "ModernBert", "MobileBert"]:
+    for name in ["Roberta", "Albert", "Electra", "DebertaV2", "ModernBert"]:
         yield getattr(transformers, name + "Config")(
             architectures=[name + "ForSequenceClassification"], **small)
 
@@ -67,10 +74,12 @@ def make(cls, settings, seed):
             if weight.dim() == 1:
                 weight.copy_(0.1 * torch.randn_like(weight)
                              + (1 if "norm.weight" in name.lower() else 0))
-            elif "embeddings" in name:
+            elif name.endswith("embeddings.weight"):
                 weight.copy_(0.5 * torch.randn_like(weight))
             else:
                 weight.copy_(torch.randn_like(weight) / math.sqrt(weight.shape[1]))
+            if "output.bottleneck.dense" in name:
+                weight.mul_(0.05)  # without LayerNorm, MobileBERT's sums would grow
     return model.half()
 
 

@@ -94,6 +94,10 @@ void Call::Finish(const absl::Status& status) {
   }
   environment_.metrics.ObserveCall(method_, request_->model.get(),
                                    status.code(), times_);
+  if (WantsLine(environment_.log, status, times_.total)) {
+    Log(absl::IsInternal(status) ? LogLevel::kError : LogLevel::kInfo, "call",
+        CallFields(method_, *request_, status, times_, trace_));
+  }
   done_(status);  // which may delete `this`
 }
 

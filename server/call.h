@@ -12,6 +12,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -19,11 +20,13 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "google/protobuf/message.h"
+#include "server/call_log.h"
 #include "server/clock.h"
 #include "server/metrics.h"
 #include "server/model_registry.h"
 #include "server/request.h"
 #include "server/scheduler.h"
+#include "server/trace_context.h"
 #include "tern/v1/inference_service.pb.h"
 #include "tokenizer/tokenizer.h"
 
@@ -38,6 +41,7 @@ struct CallEnvironment {
   Metrics& metrics;
   // The metadata key that names a call's tenant; empty: all are one tenant.
   absl::string_view tenant_key = {};
+  CallLogOptions log = {};
 };
 
 class Call {
@@ -55,6 +59,10 @@ class Call {
   // Says who calls, before Start(): the value of the metadata tenant_key().
   absl::string_view tenant_key() const { return environment_.tenant_key; }
   void set_tenant(absl::string_view tenant);
+  // Says, before Start(), whose trace the call belongs to.
+  void set_traceparent(absl::string_view traceparent) {
+    trace_ = ParseTraceparent(traceparent);
+  }
 
   // Begins the call, whose message could be read as `parsed` says. `done` is
   // called exactly once, on this thread or a worker's, perhaps before this
@@ -98,6 +106,7 @@ class Call {
   const absl::string_view method_;
   const absl::Time arrived_at_;
   const std::shared_ptr<Request> request_ = std::make_shared<Request>();
+  std::optional<TraceContext> trace_;
   StageTimes times_;
   Done done_;
 };

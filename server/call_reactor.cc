@@ -14,6 +14,15 @@ namespace {
 // our own timer, which started when the call came, says the same.
 constexpr absl::Duration kDeadlineTolerance = absl::Milliseconds(100);
 
+// The value under a key of the client's metadata; empty without it.
+absl::string_view Metadata(const grpc::CallbackServerContext& context,
+                           absl::string_view key) {
+  const auto& metadata = context.client_metadata();
+  const auto found = metadata.find({key.data(), key.size()});
+  if (found == metadata.end()) return {};
+  return {found->second.data(), found->second.size()};
+}
+
 // A call that came by gRPC. Deletes itself when gRPC is done with it.
 class Reactor final : public grpc::ServerUnaryReactor {
  public:
@@ -27,7 +36,7 @@ class Reactor final : public grpc::ServerUnaryReactor {
 
   // Runs on a thread of gRPC; the call may have ended when this returns.
   void Start(const grpc::ByteBuffer& bytes) {
-    SetTenant(*context_, *call_);
+    SetCaller(*context_, *call_);
     call_->Start(ParseMessage(bytes, call_->request_message()),
                  DeadlineOf(*context_, clock_),
                  [this](const absl::Status& status) { End(status); });
@@ -71,13 +80,11 @@ grpc::ServerUnaryReactor* StartCall(std::unique_ptr<Call> call,
   return reactor;
 }
 
-void SetTenant(const grpc::CallbackServerContext& context, Call& call) {
-  const absl::string_view key = call.tenant_key();
-  if (key.empty()) return;
-  const auto& metadata = context.client_metadata();
-  const auto tenant = metadata.find({key.data(), key.size()});
-  if (tenant == metadata.end()) return;
-  call.set_tenant({tenant->second.data(), tenant->second.size()});
+void SetCaller(const grpc::CallbackServerContext& context, Call& call) {
+  if (!call.tenant_key().empty()) {
+    call.set_tenant(Metadata(context, call.tenant_key()));
+  }
+  call.set_traceparent(Metadata(context, kTraceparent));
 }
 
 absl::Time DeadlineOf(const grpc::CallbackServerContext& context,

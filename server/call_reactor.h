@@ -27,8 +27,8 @@ grpc::ServerUnaryReactor* StartCall(std::unique_ptr<Call> call,
                                     const grpc::ByteBuffer* request,
                                     grpc::ByteBuffer* response);
 
-// Reads who calls from the metadata; before Call::Start.
-void SetTenant(const grpc::CallbackServerContext& context, Call& call);
+// Reads from the metadata who calls and in which trace; before Call::Start.
+void SetCaller(const grpc::CallbackServerContext& context, Call& call);
 
 // gRPC's deadline on our clock.
 absl::Time DeadlineOf(const grpc::CallbackServerContext& context,

@@ -316,6 +316,10 @@ void HttpGateway::StartCall(std::shared_ptr<Call> call,
   const auto tenant =
       request.headers.find(absl::AsciiStrToLower(call->tenant_key()));
   if (tenant != request.headers.end()) call->set_tenant(tenant->second);
+  const auto traceparent = request.headers.find(kTraceparent);
+  if (traceparent != request.headers.end()) {
+    call->set_traceparent(traceparent->second);
+  }
   Call* const started = call.get();
   {
     std::lock_guard lock(mutex_);

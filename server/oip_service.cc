@@ -84,7 +84,7 @@ class OipService::Stream final
       }
     }
     if (entry == nullptr) return;
-    SetTenant(context_, entry->call);
+    SetCaller(context_, entry->call);
     entry->call.Start(absl::OkStatus(),
                       DeadlineOf(context_, service_.environment_.clock),
                       [this, &entry = *entry](const absl::Status& status) {

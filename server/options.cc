@@ -108,6 +108,11 @@ ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(30),
           "are cancelled.");
 ABSL_FLAG(std::string, log_format, "text", "text or json.");
 ABSL_FLAG(std::string, log_level, "info", "debug, info, warning or error.");
+ABSL_FLAG(std::string, log_calls, "none",
+          "Calls that get a line in the log, with the trace id that their "
+          "traceparent brought: none, slow, failed (slow ones, too) or all.");
+ABSL_FLAG(absl::Duration, slow_call, absl::Seconds(1),
+          "Time that makes a call slow for --log-calls, 0s to 1h.");
 
 namespace tern {
 namespace {
@@ -269,8 +274,8 @@ absl::Status CheckRanges() {
         CheckRange(FLAGS_max_connection_age, absl::Seconds(1),
                    absl::Hours(240)),
         CheckRange(FLAGS_lame_duck, absl::ZeroDuration(), absl::Hours(1)),
-        CheckRange(FLAGS_drain_timeout, absl::ZeroDuration(),
-                   absl::Hours(1))}) {
+        CheckRange(FLAGS_drain_timeout, absl::ZeroDuration(), absl::Hours(1)),
+        CheckRange(FLAGS_slow_call, absl::ZeroDuration(), absl::Hours(1))}) {
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
@@ -479,6 +484,13 @@ absl::StatusOr<Options> ParseOptions(
                                   {"warning", LogLevel::kWarning},
                                   {"error", LogLevel::kError}},
                                  options.log_level));
+  status.Update(Choose<LoggedCalls>("log-calls", absl::GetFlag(FLAGS_log_calls),
+                                    {{"none", LoggedCalls::kNone},
+                                     {"slow", LoggedCalls::kSlow},
+                                     {"failed", LoggedCalls::kFailed},
+                                     {"all", LoggedCalls::kAll}},
+                                    options.call_log.calls));
+  options.call_log.slow = absl::GetFlag(FLAGS_slow_call);
   if (!status.ok()) return status;
   return options;
 }

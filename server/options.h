@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "server/call_log.h"
 #include "server/log.h"
 #include "server/model_registry.h"
 #include "server/tls.h"
@@ -50,6 +51,7 @@ struct Options {
 
   LogFormat log_format = LogFormat::kText;
   LogLevel log_level = LogLevel::kInfo;
+  CallLogOptions call_log;
 };
 
 // Reads a command line without the program's name. Flags are --name=value or

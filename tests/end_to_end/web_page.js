@@ -1,12 +1,13 @@
 // Uses a running tern-server's page as a person does, in a real browser.
 //
 // Usage: node web_page.js URL SCREENSHOTS
-// URL serves "sst2-minilm" and "qa"; SCREENSHOTS is a folder.
+// URL serves a classifier as "sst2-fp32", "sst2-int8" and "sst2-ternary", a question
+// answerer as "qa" and an embedding model as "embed"; SCREENSHOTS is a folder.
 "use strict";
 
 const assert = require("node:assert");
 const path = require("node:path");
-const puppeteer = require("puppeteer-core");
+const {launch} = require("./browser.js");
 
 const WAIT = {timeout: 60000};
 
@@ -30,19 +31,28 @@ async function classify(page, url) {
   await type(page, "#text", text);
   await page.click("#classify button");
   await page.waitForSelector("#classify article td", WAIT);
-  const rows = await page.$$eval("#classify tr", (rows) => rows.map((row) => ({
-    label: row.cells[0].textContent,
-    text: row.cells[1].textContent,
-    share: parseFloat(row.cells[0].style.backgroundSize),
+  // Again, since the pictures show times, and a model's first call is its slowest.
+  await page.click("#classify button");
+  await page.waitForSelector("#classify button:not([disabled])", WAIT);
+  const articles = await page.$$eval("#classify article", (articles) => articles.map((article) => ({
+    model: article.querySelector("h3").firstChild.textContent.trim(),
+    rows: Array.from(article.querySelectorAll("tr")).map((row) => ({
+      label: row.cells[0].textContent,
+      text: row.cells[1].textContent,
+      share: parseFloat(row.cells[0].style.backgroundSize),
+    })),
   })));
-  const {labels} = (await post(`${url}/v1/classify`, {inputs: [{text}]})).results[0];
-  assert.strictEqual(rows.length, labels.length);
-  rows.forEach((row, i) => {
-    assert.strictEqual(row.label, labels[i].label);
-    assert.strictEqual(row.text, (100 * labels[i].score).toFixed(1) + " %");
-    assert.ok(Math.abs(row.share - 100 * labels[i].score) < 0.1, JSON.stringify(row));
-  });
-  return rows[0];
+  assert.deepStrictEqual(articles.map(({model}) => model), ["sst2-fp32", "sst2-int8", "sst2-ternary"]);
+  for (const {model, rows} of articles) {
+    const {labels} = (await post(`${url}/v1/classify`, {model, inputs: [{text}]})).results[0];
+    assert.strictEqual(rows.length, labels.length);
+    rows.forEach((row, i) => {
+      assert.strictEqual(row.label, labels[i].label);
+      assert.strictEqual(row.text, (100 * labels[i].score).toFixed(1) + " %");
+      assert.ok(Math.abs(row.share - 100 * labels[i].score) < 0.1, JSON.stringify(row));
+    });
+  }
+  return articles[2].rows[0];
 }
 
 async function answer(page, url) {
@@ -68,6 +78,36 @@ async function answer(page, url) {
   const labels = await page.$$eval("#answer th", (cells) => cells.map((cell) => cell.textContent));
   assert.deepStrictEqual(labels, [...result.answers.map(({text}) => text), "no answer"]);
   return shown.marked;
+}
+
+// Texts come ranked by the cosines of the API's vectors.
+async function compare(page, url) {
+  const texts = ["What is good?", "the river is long", "a good film", "Paris is a city"];
+  await type(page, "#subject", texts[0]);
+  await type(page, "#others", texts.slice(1).join("\n"));
+  await page.click("#embed button");
+  await page.waitForSelector("#embed article td", WAIT);
+  const rows = await page.$$eval("#embed tr", (rows) => rows.map((row) =>
+    [row.cells[0].textContent, row.cells[1].textContent]));
+  const {results} = await post(`${url}/v1/embed`,
+    {model: "embed", inputs: texts.map((text) => ({text})), normalize: true});
+  const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
+  const expected = texts.slice(1)
+    .map((text, i) => [text, dot(results[0].vector, results[i + 1].vector)])
+    .sort((a, b) => b[1] - a[1]).map(([text, cosine]) => [text, cosine.toFixed(3)]);
+  assert.deepStrictEqual(rows, expected);
+  return rows.length;
+}
+
+// On a telephone nothing sticks out at the side.
+async function checkNarrow(page, screenshots) {
+  const wide = page.viewport();
+  await page.setViewport({width: 360, height: 780});
+  const [content, screen] = await page.evaluate(() =>
+    [document.documentElement.scrollWidth, window.innerWidth]);
+  assert.ok(content <= screen, `${content} of ${screen} pixels`);
+  await page.screenshot({path: path.join(screenshots, "web-narrow.png")});
+  await page.setViewport(wide);
 }
 
 // An error of the server is shown as text.
@@ -113,14 +153,10 @@ async function checkContrast(page) {
 
 async function main() {
   const [url, screenshots] = process.argv.slice(2);
-  const browser = await puppeteer.launch({
-    executablePath: "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu"],  // in containers, and as root
-    protocolTimeout: 300000,
-  });
+  const browser = await launch();
   try {
     const page = await browser.newPage();
-    await page.setViewport({width: 720, height: 560});
+    await page.setViewport({width: 960, height: 620});
     const elsewhere = [], errors = [];
     page.on("request", (request) => {
       if (!request.url().startsWith(`${url}/`) && !request.url().startsWith("data:")) {
@@ -135,6 +171,7 @@ async function main() {
     await page.goto(url, WAIT);
     const best = await classify(page, url);
     const marked = await answer(page, url);
+    const compared = await compare(page, url);
     await checkNames(page);
     for (const scheme of ["light", "dark"]) {
       await page.emulateMediaFeatures([{name: "prefers-color-scheme", value: scheme}]);
@@ -142,13 +179,14 @@ async function main() {
       await page.evaluate(() => window.scrollTo(0, 0));
       await page.screenshot({path: path.join(screenshots,
         scheme === "light" ? "web-classify.png" : "web-classify-dark.png")});
+      if (scheme === "light") await checkNarrow(page, screenshots);
     }
     assert.deepStrictEqual(errors, []);
     await refuse(page);
     assert.deepStrictEqual(elsewhere, []);
     console.log(`${await browser.version()}: ${best.label} ${best.text} as the API says, ` +
-      `answer marked (${JSON.stringify(marked)}), light and dark, contrast >= 4.5, ` +
-      "every control named, 0 requests elsewhere");
+      `in 3 precisions; answer marked (${JSON.stringify(marked)}), ${compared} texts ranked; ` +
+      "light and dark, contrast >= 4.5, narrow, every control named, 0 requests elsewhere");
   } finally {
     await browser.close();
   }

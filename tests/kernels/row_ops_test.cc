@@ -279,7 +279,8 @@ struct LayerNormCase {
     beta.FillNormal(0.2f, 40 + k);
   }
 
-  Normalized Run(const Variant& by, bool with_residual = true) {
+  Normalized Run(const Variant& by, bool with_residual = true,
+                 bool normalize = true) {
     Normalized result{{}, OwnedRows(x.rows(), x.columns())};
     by.add_layer_norm({.rows = x.rows(),
                        .k = x.columns(),
@@ -289,6 +290,7 @@ struct LayerNormCase {
                        .residual_stride = x.columns(),
                        .gamma = gamma.data(),
                        .beta = beta.data(),
+                       .normalize = normalize,
                        .epsilon = 1e-12f,
                        .y = y.data(),
                        .y_stride = x.columns(),
@@ -304,10 +306,13 @@ TEST_P(RowOpsTest, AddLayerNormEqualsScalarAtOddSizesAndPageEnds) {
   for (int k : kWidths) {
     LayerNormCase test(3, k);
     for (bool with_residual : {true, false}) {
-      const Normalized expected = test.Run(ScalarVariant(), with_residual);
-      const Normalized actual = test.Run(variant(), with_residual);
-      EXPECT_TRUE(SameBits(actual.y, expected.y)) << k;
-      EXPECT_EQ(actual.quantized, expected.quantized) << k;
+      for (bool normalize : {true, false}) {
+        const Normalized expected =
+            test.Run(ScalarVariant(), with_residual, normalize);
+        const Normalized actual = test.Run(variant(), with_residual, normalize);
+        EXPECT_TRUE(SameBits(actual.y, expected.y)) << k;
+        EXPECT_EQ(actual.quantized, expected.quantized) << k;
+      }
     }
   }
 }
@@ -357,6 +362,18 @@ TEST_P(RowOpsTest, AddLayerNormIsCloseToDoublePrecision) {
         EXPECT_NEAR(y[i * k + p], expected, bound * (1.0 + std::abs(gamma)))
             << k;
       }
+    }
+  }
+}
+
+TEST_P(RowOpsTest, AddLayerNormWithoutNormalizeScalesAndShifts) {
+  LayerNormCase test(3, 77);
+  const std::vector<float> y = test.Run(variant(), true, false).y;
+  for (int i = 0; i < 3; ++i) {
+    for (int p = 0; p < 77; ++p) {
+      const float v = test.x.row(i)[p] + test.residual.row(i)[p];
+      EXPECT_EQ(y[i * 77 + p],
+                std::fma(v, test.gamma.row(0)[p], test.beta.row(0)[p]));
     }
   }
 }

@@ -152,16 +152,83 @@ TEST_F(ConfigTest, RefusesBadDistilBertNamingItsOwnKeys) {
   }
 }
 
+// google/mobilebert-uncased, fine-tuned, with `changes` as a JSON merge patch.
+nlohmann::json MobileBert(const std::string& changes) {
+  nlohmann::json config = nlohmann::json::parse(R"({
+    "architectures": ["MobileBertForSequenceClassification"],
+    "model_type": "mobilebert", "classifier_activation": false,
+    "embedding_size": 128, "hidden_act": "relu", "hidden_size": 512,
+    "intermediate_size": 512, "intra_bottleneck_size": 128,
+    "key_query_shared_bottleneck": true, "layer_norm_eps": 1e-12,
+    "max_position_embeddings": 512, "normalization_type": "no_norm",
+    "num_attention_heads": 4, "num_feedforward_networks": 4,
+    "num_hidden_layers": 24, "trigram_input": true, "true_hidden_size": 128,
+    "type_vocab_size": 2, "use_bottleneck": true,
+    "use_bottleneck_attention": false, "vocab_size": 30522})");
+  config.merge_patch(nlohmann::json::parse(changes));
+  return config;
+}
+
+TEST_F(ConfigTest, ReadsMobileBert) {
+  const BertConfig config = LoadText(MobileBert("{}").dump()).value();
+  EXPECT_EQ(config.family, Family::kMobileBert);
+  EXPECT_EQ(config.task, Task::kSingleLabel);
+  EXPECT_EQ(config.hidden_size, 512);
+  EXPECT_EQ(config.attention_size(), 128);
+  EXPECT_EQ(config.head_dim(), 32);
+  EXPECT_EQ(config.activation, Activation::kRelu);
+  EXPECT_FALSE(config.layer_norm);
+  EXPECT_EQ(config.mobilebert.word_size, 128);
+  EXPECT_EQ(config.mobilebert.bottleneck_size, 128);
+  EXPECT_EQ(config.mobilebert.feed_forwards, 4);
+  EXPECT_FALSE(config.mobilebert.attends_bottleneck);
+  EXPECT_FALSE(config.mobilebert.pooler);
+}
+
+TEST_F(ConfigTest, FillsInWhatMobileBertLeavesOut) {
+  const std::string bare = MobileBert(R"({"classifier_activation":null,
+      "hidden_act":null, "key_query_shared_bottleneck":null,
+      "normalization_type":null, "trigram_input":null, "use_bottleneck":null,
+      "true_hidden_size":null, "use_bottleneck_attention":null})")
+                               .dump();
+  const BertConfig config = LoadText(bare).value();
+  EXPECT_EQ(config.activation, Activation::kRelu);
+  EXPECT_FALSE(config.layer_norm);
+  EXPECT_FALSE(config.mobilebert.attends_bottleneck);
+  EXPECT_TRUE(config.mobilebert.pooler);
+}
+
+TEST_F(ConfigTest, RefusesMobileBertsThatNobodyPublished) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"trigram_input":false})", "'trigram_input': expected true"},
+      {R"({"trigram_input":3})", "'trigram_input': expected true or false"},
+      {R"({"use_bottleneck":false})", "'use_bottleneck': expected true"},
+      {R"({"key_query_shared_bottleneck":false})",
+       "'key_query_shared_bottleneck': expected true, or"},
+      {R"({"normalization_type":"rms_norm"})",
+       "'normalization_type': expected no_norm or layer_norm, found"},
+      {R"({"num_feedforward_networks":0})",
+       "'num_feedforward_networks': expected an integer"},
+      {R"({"embedding_size":null})", "'embedding_size': expected an integer"},
+      {R"({"intra_bottleneck_size":126})",
+       "'intra_bottleneck_size': expected a multiple of num_attention_heads"}};
+  for (const auto& [changes, problem] : cases) {
+    const absl::Status status = LoadText(MobileBert(changes).dump()).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(problem));
+  }
+}
+
 TEST_F(ConfigTest, RefusesOtherFamiliesByTheirModelType) {
-  for (const char* type : {"roberta", "albert", "electra", "deberta-v2",
-                           "modernbert", "mobilebert", "mpnet"}) {
+  for (const char* type :
+       {"roberta", "albert", "electra", "deberta-v2", "modernbert", "mpnet"}) {
     const absl::Status status =
         Load(absl::StrCat(R"({"model_type":")", type, R"("})")).status();
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
     EXPECT_THAT(std::string(status.message()),
                 HasSubstr(absl::StrCat(
-                    R"('model_type': expected "bert" or "distilbert", found ")",
-                    type, R"(")")));
+                    R"('model_type': expected "bert", "distilbert" or )",
+                    R"("mobilebert", found ")", type, R"(")")));
   }
 }
 
@@ -190,7 +257,8 @@ struct BadConfig {
 
 constexpr BadConfig kBadConfigs[] = {
     {R"({"model_type":"roberta"})",
-     R"('model_type': expected "bert" or "distilbert", found "roberta")"},
+     R"('model_type': expected "bert", "distilbert" or "mobilebert", found )"
+     R"("roberta")"},
     {R"({"architectures":["BertForMaskedLM"]})", "'architectures': expected"},
     {R"({"architectures":null})", "'architectures': expected"},
     {R"({"num_hidden_layers":null})",

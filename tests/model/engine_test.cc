@@ -101,8 +101,10 @@ std::vector<std::string> FoldersOfEveryHead(const std::string& precision) {
   answerer.task = TinyTask::kQuestionAnswering;
   std::vector<std::string> folders = {Folder({}, precision),
                                       Folder(answerer, precision)};
-  for (const char* golden : {"distilbert", "embedding-mean", "embedding-max",
-                             "embedding-cls-distilbert"}) {
+  for (const char* golden :
+       {"distilbert", "embedding-mean", "embedding-max",
+        "embedding-cls-distilbert", "mobilebert", "mobilebert-layer-norm",
+        "mobilebert-question-answering"}) {
     folders.push_back(InPrecision(GoldenFolder(golden), precision));
   }
   return folders;
@@ -140,32 +142,35 @@ TEST_P(EveryPrecision, AnswerDoesNotDependOnBatchNeighboursOrThreads) {
 }
 
 TEST(EngineTest, EveryVariantGivesTheSameBits) {
-  const std::string folder = Folder({}, "ternary");
-  std::mt19937 random(3);
-  const auto scalar = LoadEngine(folder, {.variant = "scalar"});
-  const Batch batch =
-      Alone(RandomIds(random, 90, scalar->config().vocabulary_size));
-  const std::vector<float> expected = Logits(*scalar, batch);
-  for (const Variant* variant : AllVariants()) {
-    if (!variant->supported()) continue;
-    const auto engine = LoadEngine(folder, {.variant = variant->name});
-    EXPECT_EQ(engine->variant(), variant->name);
-    const std::vector<float> logits = Logits(*engine, batch);
-    EXPECT_TRUE(SameBits(logits.data(), expected.data(), expected.size()))
-        << variant->name;
+  for (const std::string& folder :
+       {Folder({}, "ternary"),
+        InPrecision(GoldenFolder("mobilebert"), "ternary")}) {
+    std::mt19937 random(3);
+    const auto scalar = LoadEngine(folder, {.variant = "scalar"});
+    const Batch batch =
+        Alone(RandomIds(random, 60, scalar->config().vocabulary_size));
+    const std::vector<float> expected = Logits(*scalar, batch);
+    for (const Variant* variant : AllVariants()) {
+      if (!variant->supported()) continue;
+      const auto engine = LoadEngine(folder, {.variant = variant->name});
+      EXPECT_EQ(engine->variant(), variant->name);
+      const std::vector<float> logits = Logits(*engine, batch);
+      EXPECT_TRUE(SameBits(logits.data(), expected.data(), expected.size()))
+          << variant->name;
+    }
   }
 }
 
 // Logits beside those of transformers.
 class Golden : public TestWithParam<const char*> {};
 
-INSTANTIATE_TEST_SUITE_P(Engine, Golden,
-                         Values("single-label-gelu", "multi-label-gelu-new",
-                                "regression-relu", "question-answering",
-                                "question-answering-old-names", "tinybert",
-                                "distilbert", "distilbert-question-answering",
-                                "embedding-mean", "embedding-max",
-                                "embedding-cls-distilbert"));
+INSTANTIATE_TEST_SUITE_P(
+    Engine, Golden,
+    Values("single-label-gelu", "multi-label-gelu-new", "regression-relu",
+           "question-answering", "question-answering-old-names", "tinybert",
+           "distilbert", "distilbert-question-answering", "embedding-mean",
+           "embedding-max", "embedding-cls-distilbert", "mobilebert",
+           "mobilebert-layer-norm", "mobilebert-question-answering"));
 
 TEST_P(Golden, LogitsEqualThoseOfTransformers) {
   const std::string folder = GoldenFolder(GetParam());

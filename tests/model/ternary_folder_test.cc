@@ -192,6 +192,31 @@ TEST_F(TernaryFolderTest, TheSamePartsOfADistilBertAreTernary) {
   }
 }
 
+TEST_F(TernaryFolderTest, EveryLinearOfAMobileBertIsTernary) {
+  EXPECT_EQ(StorageOf("mobilebert.embeddings.word_embeddings.weight"),
+            Storage::kTernaryPerRow);
+  for (const char* linear :
+       {"mobilebert.embeddings.embedding_transformation",
+        "mobilebert.encoder.layer.3.bottleneck.input.dense",
+        "mobilebert.encoder.layer.3.bottleneck.attention.dense",
+        "mobilebert.encoder.layer.3.attention.self.query",
+        "mobilebert.encoder.layer.3.ffn.2.output.dense",
+        "mobilebert.encoder.layer.3.output.bottleneck.dense",
+        "mobilebert.pooler.dense"}) {
+    EXPECT_EQ(StorageOf(absl::StrCat(linear, ".weight")),
+              Storage::kTernaryPerMatrix)
+        << linear;
+  }
+  for (const char* name :
+       {"mobilebert.encoder.layer.0.bottleneck.input.LayerNorm.weight",
+        "mobilebert.encoder.layer.0.output.bottleneck.LayerNorm.weight",
+        "mobilebert.embeddings.LayerNorm.weight",
+        "mobilebert.embeddings.embedding_transformation.bias",
+        "mobilebert.embeddings.position_embeddings.weight"}) {
+    EXPECT_EQ(StorageOf(name), Storage::kFloat) << name;
+  }
+}
+
 TEST_F(TernaryFolderTest, TernarizesEveryMatrixByTwn) {
   ASSERT_TRUE(WriteTinyModel(plain_).ok());
   ASSERT_TRUE(TernarizeFolder(plain_, ternary_).ok());

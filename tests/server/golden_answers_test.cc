@@ -71,7 +71,8 @@ TEST_P(GoldenAnswersTest, AnswersAreThoseOfTransformers) {
 INSTANTIATE_TEST_SUITE_P(Goldens, GoldenAnswersTest,
                          ::testing::Values("question-answering",
                                            "question-answering-old-names",
-                                           "distilbert-question-answering"));
+                                           "distilbert-question-answering",
+                                           "mobilebert-question-answering"));
 
 }  // namespace
 }  // namespace tern

@@ -47,7 +47,8 @@ INSTANTIATE_TEST_SUITE_P(Goldens, GoldenLabelsTest,
                          ::testing::Values("single-label-gelu",
                                            "multi-label-gelu-new",
                                            "regression-relu", "tinybert",
-                                           "distilbert"));
+                                           "distilbert", "mobilebert",
+                                           "mobilebert-layer-norm"));
 
 TEST_P(GoldenLabelsTest, LabelsOfTextsAndPairsAreThoseOfTransformers) {
   GoldenServer server(GetParam());

@@ -220,6 +220,16 @@ TEST_F(OptionsTest, MetricsOnOtherAddressesNeedInsecureWithTokensOnly) {
       AllOf(HasSubstr("--metrics-listen: expected"), HasSubstr("--insecure")));
 }
 
+TEST_F(OptionsTest, SaysWhichCallsToLog) {
+  const auto options =
+      ParseOptions({"--model=a=b", "--log-calls=failed", "--slow-call=200ms"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->call_log.calls, LoggedCalls::kFailed);
+  EXPECT_EQ(options->call_log.slow, absl::Milliseconds(200));
+  EXPECT_THAT(ErrorOf({"--model=a=b", "--log-calls=some"}),
+              HasSubstr("--log-calls: expected"));
+}
+
 TEST_F(OptionsTest, ABadModelIsNamed) {
   for (const char* model :
        {"--model=a", "--model==b", "--model=a=", "--model=a=b,precision=fp8",

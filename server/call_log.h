@@ -1,0 +1,39 @@
+// The log's lines about calls.
+//
+// Thread-safe: pure functions.
+
+#ifndef TERN_SERVER_CALL_LOG_H_
+#define TERN_SERVER_CALL_LOG_H_
+
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "server/log.h"
+#include "server/metrics.h"
+#include "server/request.h"
+#include "server/trace_context.h"
+
+namespace tern {
+
+// Which calls get a line, each choice with those before it. One that ends
+// INTERNAL always does.
+enum class LoggedCalls { kNone, kSlow, kFailed, kAll };
+
+struct CallLogOptions {
+  LoggedCalls calls = LoggedCalls::kNone;
+  absl::Duration slow = absl::Seconds(1);  // a call that takes so long is slow
+};
+
+bool WantsLine(const CallLogOptions& options, const absl::Status& status,
+               absl::Duration total);
+
+// What a line says of a call; never its texts.
+LogFields CallFields(absl::string_view method, const Request& request,
+                     const absl::Status& status, const StageTimes& times,
+                     const std::optional<TraceContext>& trace);
+
+}  // namespace tern
+
+#endif  // TERN_SERVER_CALL_LOG_H_
