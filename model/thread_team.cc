@@ -27,12 +27,19 @@ class Backoff {
 }  // namespace
 
 ThreadTeam::ThreadTeam(int max_threads) {
-  for (int thread = 1; thread < max_threads; ++thread) {
-    helpers_.emplace_back([this, thread] { Help(thread); });
+  try {
+    for (int thread = 1; thread < max_threads; ++thread) {
+      helpers_.emplace_back([this, thread] { Help(thread); });
+    }
+  } catch (...) {  // the system gives no more threads
+    Stop();
+    throw;
   }
 }
 
-ThreadTeam::~ThreadTeam() {
+ThreadTeam::~ThreadTeam() { Stop(); }
+
+void ThreadTeam::Stop() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;

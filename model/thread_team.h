@@ -28,7 +28,8 @@ class ThreadTeam {
  public:
   using Task = absl::FunctionRef<void(int index, int thread)>;
 
-  // `max_threads` >= 1 counts the leader.
+  // `max_threads` >= 1 counts the leader. Throws std::system_error where the
+  // system gives no more threads.
   explicit ThreadTeam(int max_threads);
   ~ThreadTeam();
   ThreadTeam(const ThreadTeam&) = delete;
@@ -60,6 +61,7 @@ class ThreadTeam {
     return static_cast<int>(loop & 0xffffffff);
   }
 
+  void Stop();
   void Help(int thread);
   void TakeTasks(int thread);
   void KeepFailure(std::exception_ptr failure);
