@@ -57,16 +57,18 @@ int PortOf(int listener) {
                    : reinterpret_cast<sockaddr_in&>(address).sin_port);
 }
 
-// A socket that listens, or -1.
-int ListeningSocket(const addrinfo& info) {
+// A socket that listens; -1 for an address that is taken, or that this machine
+// does not have.
+int ListeningSocket(const addrinfo& info, bool& taken) {
   const int listener =
       socket(info.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (listener < 0) return -1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &kOn, sizeof kOn);
-  // [::] takes IPv4, too; where 0.0.0.0 is asked for, it is another socket.
   if (bind(listener, info.ai_addr, info.ai_addrlen) == 0 &&
       listen(listener, kBacklog) == 0) {
     return listener;
   }
+  taken = errno == EADDRINUSE;
   close(listener);
   return -1;
 }
@@ -93,19 +95,19 @@ absl::Status Acceptor::ListenAt(const std::string& address) {
   addrinfo* found = nullptr;
   getaddrinfo(std::string(host).c_str(), address.substr(colon + 1).c_str(),
               &hints, &found);
-  // A name may stand for several addresses; they get one port.
-  bool all = found != nullptr;
-  for (const addrinfo* info = found; all && info != nullptr;
+  // A name may stand for several addresses, which get one port. Some may be of
+  // a family that this machine lacks, as ::1 of localhost often is.
+  bool taken = false;
+  for (const addrinfo* info = found; !taken && info != nullptr;
        info = info->ai_next) {
     if (port_ != 0) SetPort(*info->ai_addr, port_);
-    const int listener = ListeningSocket(*info);
-    all = listener >= 0;
-    if (!all) break;
+    const int listener = ListeningSocket(*info, taken);
+    if (listener < 0) continue;
     listeners_.push_back(listener);
     port_ = PortOf(listener);
   }
   if (found != nullptr) freeaddrinfo(found);
-  if (all) return absl::OkStatus();
+  if (!taken && !listeners_.empty()) return absl::OkStatus();
   return absl::UnavailableError(
       absl::StrCat("expected a free address, found '", address, "'"));
 }
