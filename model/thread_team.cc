@@ -1,6 +1,7 @@
 #include "model/thread_team.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tern {
 namespace {
@@ -26,12 +27,19 @@ class Backoff {
 }  // namespace
 
 ThreadTeam::ThreadTeam(int max_threads) {
-  for (int thread = 1; thread < max_threads; ++thread) {
-    helpers_.emplace_back([this, thread] { Help(thread); });
+  try {
+    for (int thread = 1; thread < max_threads; ++thread) {
+      helpers_.emplace_back([this, thread] { Help(thread); });
+    }
+  } catch (...) {  // the system gives no more threads
+    Stop();
+    throw;
   }
 }
 
-ThreadTeam::~ThreadTeam() {
+ThreadTeam::~ThreadTeam() { Stop(); }
+
+void ThreadTeam::Stop() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -63,6 +71,7 @@ void ThreadTeam::For(int tasks, Task task) {
   TakeTasks(/*thread=*/0);
   Backoff backoff;
   while (done_.load(std::memory_order_acquire) != tasks) backoff.Wait();
+  if (failed_.exchange(false, std::memory_order_relaxed)) RethrowFailure();
 }
 
 void ThreadTeam::TakeTasks(int thread) {
@@ -73,9 +82,28 @@ void ThreadTeam::TakeTasks(int thread) {
     if (Taken(loop) >= Tasks(loop)) return;
     // The leader cannot leave this loop before the task just taken is done, so
     // task_ is the one that loop_ published.
-    (*task_)(Taken(loop), thread);
+    try {
+      (*task_)(Taken(loop), thread);
+    } catch (...) {
+      KeepFailure(std::current_exception());
+    }
     done_.fetch_add(1, std::memory_order_release);
   }
+}
+
+void ThreadTeam::KeepFailure(std::exception_ptr failure) {
+  std::lock_guard lock(mutex_);
+  failure_ = std::move(failure);
+  failed_.store(true, std::memory_order_relaxed);
+}
+
+void ThreadTeam::RethrowFailure() {
+  std::exception_ptr failure;
+  {
+    std::lock_guard lock(mutex_);
+    failure = std::exchange(failure_, nullptr);
+  }
+  std::rethrow_exception(failure);
 }
 
 void ThreadTeam::Help(int thread) {

@@ -14,6 +14,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -27,7 +28,8 @@ class ThreadTeam {
  public:
   using Task = absl::FunctionRef<void(int index, int thread)>;
 
-  // `max_threads` >= 1 counts the leader.
+  // `max_threads` >= 1 counts the leader. Throws std::system_error where the
+  // system gives no more threads.
   explicit ThreadTeam(int max_threads);
   ~ThreadTeam();
   ThreadTeam(const ThreadTeam&) = delete;
@@ -44,7 +46,8 @@ class ThreadTeam {
 
   // Runs task(index, thread) once for each index in [0, tasks), and returns
   // when all are done. `thread` is in [0, max_threads()) and differs between
-  // tasks that run at the same time.
+  // tasks that run at the same time. Throws what a task threw, on whichever
+  // thread, when all have ended.
   void For(int tasks, Task task);
 
  private:
@@ -58,13 +61,17 @@ class ThreadTeam {
     return static_cast<int>(loop & 0xffffffff);
   }
 
+  void Stop();
   void Help(int thread);
   void TakeTasks(int thread);
+  void KeepFailure(std::exception_ptr failure);
+  [[noreturn]] void RethrowFailure();
 
   int threads_ = 1;
   const Task* task_ = nullptr;  // published by `loop_`
   std::atomic<uint64_t> loop_{0};
   std::atomic<int> done_{0};
+  std::atomic<bool> failed_{false};  // whether a task of this loop threw
 
   std::atomic<int> awake_{1};  // threads below this number take tasks
   // std::mutex rather than absl::Mutex: ThreadSanitizer sees it, while Debian's
@@ -72,6 +79,7 @@ class ThreadTeam {
   std::mutex mutex_;
   std::condition_variable called_;  // awake_ or stopping_ changed
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::exception_ptr failure_ ABSL_GUARDED_BY(mutex_);  // the last that threw
   std::vector<std::thread> helpers_;
 };
 

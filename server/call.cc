@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/no_throw.h"
 #include "server/status_mapping.h"
 
 namespace tern {
@@ -42,11 +43,13 @@ void Call::set_tenant(absl::string_view tenant) {
   request_->tenant = std::string(tenant.substr(0, kMaxTenantBytes));
 }
 
-void Call::Start(const absl::Status& parsed, absl::Time deadline, Done done) {
+void Call::Start(const absl::Status& ready, absl::Time deadline, Done done) {
   done_ = std::move(done);
-  absl::Status status = parsed;
-  if (status.ok()) status = environment_.scheduler.CheckRoom(request_->tenant);
-  if (status.ok()) status = Encode(*request_);
+  absl::Status status = ready;
+  if (status.ok()) {
+    status = NoThrow("the call could not be prepared",
+                     [this] { return Encode(*request_); });
+  }
   times_.tokenize = environment_.clock.Now() - arrived_at_;
   if (status.ok()) {
     request_->deadline = std::min(request_->deadline, deadline);

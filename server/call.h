@@ -64,13 +64,19 @@ class Call {
     trace_ = ParseTraceparent(traceparent);
   }
 
-  // Begins the call, whose message could be read as `parsed` says. `done` is
-  // called exactly once, on this thread or a worker's, perhaps before this
-  // returns, with
-  //   `parsed` if it is an error; INVALID_ARGUMENT naming the field; NOT_FOUND
+  // Whether the queue has room for a call of this tenant: asked before the work
+  // of reading its message. Errors: RESOURCE_EXHAUSTED, UNAVAILABLE.
+  absl::Status CheckRoom() const {
+    return environment_.scheduler.CheckRoom(request_->tenant);
+  }
+
+  // Begins the call, or refuses it as `ready` says: there is room for it, and
+  // its message could be read. `done` is called exactly once, on this thread or
+  // a worker's, perhaps before this returns, with
+  //   `ready` if it is an error; INVALID_ARGUMENT naming the field; NOT_FOUND
   //   for a model that is not served; what the scheduler refuses;
   //   CANCELLED or DEADLINE_EXCEEDED if it was abandoned; INTERNAL.
-  void Start(const absl::Status& parsed, absl::Time deadline, Done done);
+  void Start(const absl::Status& ready, absl::Time deadline, Done done);
 
   // Says that nobody awaits the answer any more, which may call `done`.
   // Thread-safe.

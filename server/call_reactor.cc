@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/no_throw.h"
 #include "server/status_mapping.h"
 #include "server/wire_message.h"
 
@@ -37,8 +38,13 @@ class Reactor final : public grpc::ServerUnaryReactor {
   // Runs on a thread of gRPC; the call may have ended when this returns.
   void Start(const grpc::ByteBuffer& bytes) {
     SetCaller(*context_, *call_);
-    call_->Start(ParseMessage(bytes, call_->request_message()),
-                 DeadlineOf(*context_, clock_),
+    absl::Status ready = call_->CheckRoom();
+    if (ready.ok()) {
+      ready = NoThrow("the message could not be read", [&] {
+        return ParseMessage(bytes, call_->request_message());
+      });
+    }
+    call_->Start(ready, DeadlineOf(*context_, clock_),
                  [this](const absl::Status& status) { End(status); });
   }
 

@@ -325,7 +325,10 @@ void HttpGateway::StartCall(std::shared_ptr<Call> call,
     std::lock_guard lock(mutex_);
     calls_.emplace(started, std::move(call));
   }
-  started->Start(!parsed.ok() ? parsed : timeout.status(),
+  absl::Status ready = parsed;
+  ready.Update(timeout.status());
+  if (ready.ok()) ready = started->CheckRoom();
+  started->Start(ready,
                  environment_.clock.Now() + timeout.value_or(kDefaultTimeout),
                  [this, started, render = std::move(render), render_error,
                   respond](const absl::Status& status) {

@@ -2,6 +2,7 @@
 
 #include <microhttpd.h>
 #include <netdb.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <optional>
@@ -11,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "server/clock.h"
 
 namespace tern {
 namespace {
@@ -64,6 +66,11 @@ MHD_Result Send(MHD_Connection* connection, const HttpResponse& from) {
   return result;
 }
 
+int SocketOf(MHD_Connection* connection) {
+  return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+      ->connect_fd;
+}
+
 HttpResponse ClosingError(int status, absl::string_view message) {
   return {.status = status,
           .body = absl::StrCat("{\"error\":\"", message, "\"}"),
@@ -91,8 +98,11 @@ struct HttpServer::Library {
                            const char* url, const char* method, const char*,
                            const char* data, size_t* data_size,
                            void** exchange);
-  static void Completed(void* server, MHD_Connection*, void** exchange,
-                        MHD_RequestTerminationCode);
+  static void Completed(void* server, MHD_Connection* connection,
+                        void** exchange, MHD_RequestTerminationCode);
+  // A connection has been opened, or is about to be closed.
+  static void Connection(void* server, MHD_Connection* connection, void**,
+                         MHD_ConnectionNotificationCode what);
 
   MHD_Result Begin(MHD_Connection* connection, const char* url,
                    const char* method, void** exchange);
@@ -174,6 +184,10 @@ MHD_Result HttpServer::Library::Begin(MHD_Connection* connection,
 void HttpServer::Library::HandOver(HttpServer& server, Exchange& exchange,
                                    MHD_Connection* connection) {
   exchange.handed_over = true;
+  {
+    std::lock_guard lock(server.mutex_);
+    server.waiting_since_.erase(SocketOf(connection));
+  }
   server.handler_(std::move(exchange.request),
                   [&exchange, connection](HttpResponse response) {
                     std::lock_guard lock(exchange.mutex);
@@ -182,7 +196,7 @@ void HttpServer::Library::HandOver(HttpServer& server, Exchange& exchange,
                   });
 }
 
-void HttpServer::Library::Completed(void* server, MHD_Connection*,
+void HttpServer::Library::Completed(void* server, MHD_Connection* connection,
                                     void** exchange,
                                     MHD_RequestTerminationCode) {
   if (*exchange == nullptr) return;
@@ -195,7 +209,33 @@ void HttpServer::Library::Completed(void* server, MHD_Connection*,
   *exchange = nullptr;
   HttpServer& self = *static_cast<HttpServer*>(server);
   std::lock_guard lock(self.mutex_);
+  self.waiting_since_[SocketOf(connection)] = MonotonicClock().Now();
   if (--self.exchanges_ == 0) self.none_.notify_all();
+}
+
+void HttpServer::Library::Connection(void* server, MHD_Connection* connection,
+                                     void**,
+                                     MHD_ConnectionNotificationCode what) {
+  HttpServer& self = *static_cast<HttpServer*>(server);
+  std::lock_guard lock(self.mutex_);
+  if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+    self.waiting_since_[SocketOf(connection)] = MonotonicClock().Now();
+  } else {
+    self.waiting_since_.erase(SocketOf(connection));
+  }
+}
+
+void HttpServer::Sweep() {
+  std::unique_lock lock(mutex_);
+  while (!stop_.wait_for(
+      lock, absl::ToChronoNanoseconds(options_.request_timeout / 10),
+      [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_; })) {
+    const absl::Time since = MonotonicClock().Now() - options_.request_timeout;
+    for (const auto& [connection, waiting_since] : waiting_since_) {
+      // The library sees its end and closes it.
+      if (waiting_since < since) shutdown(connection, SHUT_RDWR);
+    }
+  }
 }
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Listen(
@@ -219,6 +259,7 @@ absl::Status HttpServer::Start() {
         flags, 0, nullptr, nullptr, &Library::Access, this,
         MHD_OPTION_SOCK_ADDR, address.first->ai_addr,
         MHD_OPTION_NOTIFY_COMPLETED, &Library::Completed, this,
+        MHD_OPTION_NOTIFY_CONNECTION, &Library::Connection, this,
         MHD_OPTION_THREAD_POOL_SIZE, kThreads, MHD_OPTION_CONNECTION_LIMIT,
         static_cast<unsigned>(options_.max_connections),
         MHD_OPTION_CONNECTION_TIMEOUT,
@@ -232,11 +273,18 @@ absl::Status HttpServer::Start() {
   }
   port_ =
       MHD_get_daemon_info(library_->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
+  sweeper_ = std::thread([this] { Sweep(); });
   return absl::OkStatus();
 }
 
 HttpServer::~HttpServer() {
   if (library_->daemon == nullptr) return;
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  stop_.notify_all();
+  sweeper_.join();
   Drain(absl::Now());
   MHD_stop_daemon(library_->daemon);
 }

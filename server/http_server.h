@@ -16,6 +16,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -47,6 +48,9 @@ class HttpServer {
     int max_connections = 1024;
     // A connection on which nothing moves for so long is closed.
     absl::Duration idle_timeout = absl::Seconds(60);
+    // So is one whose request has not come in full so long after it began to
+    // wait for it, however often a byte moves.
+    absl::Duration request_timeout = absl::Seconds(60);
   };
   // Called once, on any thread.
   using Respond = std::function<void(HttpResponse)>;
@@ -73,6 +77,9 @@ class HttpServer {
 
   HttpServer(const Options& options, Handler handler);
   absl::Status Start();
+  // Shuts the connections down that have waited for a request for too long,
+  // until the end.
+  void Sweep();
 
   const Options options_;
   const Handler handler_;
@@ -82,6 +89,11 @@ class HttpServer {
   std::condition_variable none_;
   int exchanges_ ABSL_GUARDED_BY(mutex_) = 0;  // begun and not ended
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  // Since when a connection, by its socket, has waited for a request.
+  std::map<int, absl::Time> waiting_since_ ABSL_GUARDED_BY(mutex_);
+  std::condition_variable stop_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread sweeper_;
 
   std::unique_ptr<Library> library_;  // last: its threads end first
 };

@@ -4,13 +4,18 @@
 // could not start, 2 for a bad command line.
 
 #include <signal.h>
+#include <sys/resource.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
 #include "server/library_logs.h"
 #include "server/log.h"
+#include "server/no_throw.h"
 #include "server/options.h"
 #include "server/server.h"
 
@@ -30,10 +35,20 @@ sigset_t BlockEndingSignals() {
   return signals;
 }
 
+// A connection is a file, and the usual soft limit of 1024 is for programs that
+// use select().
+void RaiseFileLimit() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const sigset_t ending = BlockEndingSignals();
+  RaiseFileLimit();
   const std::vector<absl::string_view> arguments(argv + 1, argv + argc);
   const absl::StatusOr<tern::Options> options = tern::ParseOptions(arguments);
   if (!options.ok()) {
@@ -47,7 +62,10 @@ int main(int argc, char** argv) {
   }
   tern::SetUpLog(options->log_format, options->log_level);
   tern::RouteLibraryLogs();
-  auto server = tern::Server::Start(*options);
+  // E.g. std::system_error, where the system gives no more threads.
+  auto server = tern::NoThrow("the server could not start", [&options] {
+    return tern::Server::Start(*options);
+  });
   if (!server.ok()) {
     tern::Log(tern::LogLevel::kError, "cannot start",
               {{"error", std::string(server.status().message())}});
@@ -71,7 +89,10 @@ int main(int argc, char** argv) {
   if (!(*server)->admin_address().empty()) {
     std::printf("admin on %s\n", (*server)->admin_address().c_str());
   }
-  std::fflush(stdout);
+  if (std::fflush(stdout) != 0) {
+    tern::Log(tern::LogLevel::kWarning, "standard output takes nothing",
+              {{"error", std::string(std::strerror(errno))}});
+  }
 
   int signal = 0;
   sigwait(&ending, &signal);

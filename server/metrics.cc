@@ -291,6 +291,12 @@ struct Metrics::Impl {
       Add(*registry, prometheus::BuildGauge(), "tern_stuck_workers",
           "Workers that have worked on one batch for too long.")
           .Add({});
+  prometheus::Counter& refused_connections =
+      Add(*registry, prometheus::BuildCounter(),
+          "tern_connections_refused_total",
+          "Connections of gRPC that were closed at once, since the limit of "
+          "open files is near.")
+          .Add({});
   prometheus::Family<prometheus::Counter>& model_loads =
       Add(*registry, prometheus::BuildCounter(), "tern_model_loads_total",
           "Versions of models that were loaded, or refused.");
@@ -438,6 +444,10 @@ ModelTotals Metrics::TotalsOf(absl::string_view model) const {
     totals.sequences += static_cast<int64_t>(metric.histogram.sample_sum);
   });
   return totals;
+}
+
+void Metrics::CountRefusedConnection() {
+  impl_->refused_connections.Increment();
 }
 
 void Metrics::SetStuckWorkers(int workers) {

@@ -71,6 +71,8 @@ class Metrics {
   void SetModels(const ModelRegistry::Models& models);
   // A model that was loaded, or refused: a version that cannot be served.
   void CountLoad(const std::string& model, bool loaded);
+  // A connection that was closed at once for lack of files.
+  void CountRefusedConnection();
   // Workers that the watchdog found stuck.
   void SetStuckWorkers(int workers);
   // Of the certificate that the server shows.

@@ -85,7 +85,7 @@ class OipService::Stream final
     }
     if (entry == nullptr) return;
     SetCaller(context_, entry->call);
-    entry->call.Start(absl::OkStatus(),
+    entry->call.Start(entry->call.CheckRoom(),
                       DeadlineOf(context_, service_.environment_.clock),
                       [this, &entry = *entry](const absl::Status& status) {
                         OnCallEnd(entry, status);

@@ -9,6 +9,7 @@
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/server_builder.h"
 #include "server/log.h"
+#include "server/status_mapping.h"
 
 namespace tern {
 namespace {
@@ -19,6 +20,10 @@ constexpr absl::Duration kLeastPingInterval = absl::Seconds(10);
 // We ping silent clients this often, and drop those that do not answer.
 constexpr absl::Duration kPingInterval = absl::Minutes(1);
 constexpr absl::Duration kPingTimeout = absl::Seconds(20);
+// Calls of a connection at the same time; a client lets more of them wait.
+constexpr int kMaxStreams = 1024;
+
+constexpr absl::Duration kTrimPeriod = absl::Seconds(2);
 
 // Tenants that metrics name; the others are summed up.
 constexpr int kTopTenants = 20;
@@ -41,6 +46,16 @@ void RefuseCompression(grpc::ServerBuilder& builder) {
     builder.SetCompressionAlgorithmSupportStatus(algorithm, false);
   }
   builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+}
+
+// Memory for messages that are on their way. gRPC reads a message to its end
+// before it looks at the bound of its length; past this it ends calls with
+// RESOURCE_EXHAUSTED and takes no connections.
+size_t TransportBytes(const Options& options) {
+  constexpr size_t kLeast = 128 << 20;
+  constexpr size_t kLongestMessages = 32;
+  return std::max(kLeast, kLongestMessages *
+                              static_cast<size_t>(options.max_message_bytes));
 }
 
 Scheduler::Options SchedulerOptions(const Options& options) {
@@ -170,16 +185,21 @@ absl::Status Server::Listen() {
 
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort(options_.listen, credentials_->ForGrpc(), &port);
+  using grpc::experimental::ExternalConnectionAcceptor;
+  const std::shared_ptr<ExternalConnectionAcceptor> connections =
+      builder.experimental().AddExternalConnectionAcceptor(
+          grpc::ServerBuilder::experimental_type::ExternalConnectionType::
+              FROM_FD,
+          credentials_->ForGrpc());
   builder.RegisterService(&inference_service_);
   builder.RegisterService(&model_service_);
   builder.RegisterService(&health_service_);
   builder.RegisterService(&oip_service_);
   builder.SetMaxReceiveMessageSize(options_.max_message_bytes);
   RefuseCompression(builder);
-  // Two servers on one port would share its connections unseen.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
+  builder.SetResourceQuota(
+      grpc::ResourceQuota("tern").Resize(TransportBytes(options_)));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
                              Milliseconds(kPingInterval));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
@@ -192,16 +212,26 @@ absl::Status Server::Listen() {
                              Milliseconds(options_.max_connection_age));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS,
                              Milliseconds(options_.drain_timeout));
+  auto acceptor = Acceptor::Listen(options_.listen);
+  if (!acceptor.ok()) return Annotate(acceptor.status(), "--listen");
+  acceptor_ = *std::move(acceptor);
   grpc_server_ = builder.BuildAndStart();
-  if (grpc_server_ == nullptr || port == 0) {
-    return absl::UnavailableError(absl::StrCat(
-        "--listen: expected a free address, found '", options_.listen, "'"));
+  if (grpc_server_ == nullptr) {
+    return absl::InternalError("gRPC could not start; its log says why");
   }
-  address_ = WithPort(options_.listen, port);
+  acceptor_->Start(
+      [connections](int connection) {
+        ExternalConnectionAcceptor::NewConnectionParameters parameters;
+        parameters.fd = connection;
+        connections->HandleNewConnection(&parameters);
+      },
+      [this] { metrics_.CountRefusedConnection(); });
+  address_ = WithPort(options_.listen, acceptor_->port());
   if (absl::Status status = ListenForHttp(); !status.ok()) return status;
   if (absl::Status status = ListenForAdmin(); !status.ok()) return status;
   health_service_.SetServing(true);
   WatchWorkers();
+  memory_trimmer_ = std::make_unique<MemoryTrimmer>(kTrimPeriod);
   if (repository_ != nullptr) repository_->Watch();
   return absl::OkStatus();
 }
@@ -300,12 +330,14 @@ void Server::Drain() {
 }
 
 void Server::StopServing(absl::Duration timeout) {
+  memory_trimmer_.reset();
   watchdog_.reset();
   health_service_.SetServing(false);
   health_service_.EndWatches();
   oip_service_.EndStreams();
   const absl::Time give_up = absl::Now() + timeout;
   if (http_server_ != nullptr) http_server_->Drain(absl::Now());
+  acceptor_.reset();
   if (grpc_server_ != nullptr) {
     // Returns when all calls have ended; the workers run on meanwhile.
     grpc_server_->Shutdown(absl::ToChronoTime(give_up));

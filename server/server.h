@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "grpcpp/server.h"
+#include "server/acceptor.h"
 #include "server/admin_service.h"
 #include "server/clock.h"
 #include "server/core_budget.h"
@@ -19,6 +20,7 @@
 #include "server/http_gateway.h"
 #include "server/http_server.h"
 #include "server/inference_service.h"
+#include "server/memory_trimmer.h"
 #include "server/metrics.h"
 #include "server/model_registry.h"
 #include "server/model_repository.h"
@@ -100,7 +102,9 @@ class Server {
   std::unique_ptr<AdminService> admin_service_;  // null: off
   std::unique_ptr<grpc::Server> admin_server_;   // likewise
   std::unique_ptr<grpc::Server> grpc_server_;
+  std::unique_ptr<Acceptor> acceptor_;  // for it
   std::unique_ptr<Watchdog> watchdog_;
+  std::unique_ptr<MemoryTrimmer> memory_trimmer_;
   std::unique_ptr<HttpServer> http_server_;  // null: off
   std::string address_;
   std::string http_address_;

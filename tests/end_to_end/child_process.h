@@ -15,7 +15,7 @@ namespace tern {
 class ChildProcess {
  public:
   // Starts `arguments[0]`, looked for in PATH, with stdout and stderr together
-  // in the file `log_path`. It dies with this process.
+  // in the file `log_path`. It dies with the thread that starts it.
   ChildProcess(const std::vector<std::string>& arguments,
                const std::string& log_path);
   ~ChildProcess();  // SIGKILL if it still runs

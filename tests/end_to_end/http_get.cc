@@ -1,17 +1,13 @@
 #include "tests/end_to_end/http_get.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <utility>
-#include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/time.h"
+#include "tests/end_to_end/raw_connection.h"
 
 namespace tern {
 namespace {
@@ -19,42 +15,32 @@ namespace {
 // Sends `request` and reads until the server closes.
 absl::StatusOr<std::string> Exchange(const std::string& target,
                                      const std::string& request) {
-  const std::pair<std::string, std::string> parts = absl::StrSplit(target, ':');
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  int port = 0;
-  if (!absl::SimpleAtoi(parts.second, &port) ||
-      inet_pton(AF_INET, parts.first.c_str(), &address.sin_addr) != 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("expected ADDRESS:PORT, found '", target, "'"));
-  }
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (connect(connection, reinterpret_cast<sockaddr*>(&address),
-              sizeof address) != 0 ||
-      write(connection, request.data(), request.size()) !=
-          static_cast<ssize_t>(request.size())) {
-    close(connection);
-    return absl::UnavailableError(absl::StrCat("no connection to ", target));
+  auto connection = RawConnection::Open(target);
+  if (!connection.ok()) return connection.status();
+  if (!connection->Send(request)) {
+    return absl::UnavailableError(absl::StrCat(target, " closed"));
   }
   std::string answer;
-  char block[1 << 14];
-  ssize_t got;
-  while ((got = read(connection, block, sizeof block)) > 0) {
-    answer.append(block, static_cast<size_t>(got));
+  while (!connection->closed()) {
+    absl::StrAppend(&answer, connection->Receive(absl::InfiniteDuration()));
   }
-  close(connection);
   return answer;
 }
 
 }  // namespace
 
 absl::StatusOr<std::string> HttpGet(const std::string& target,
-                                    const std::string& path) {
+                                    const std::string& path,
+                                    const std::string& password) {
   // HTTP/1.0: the body ends where the connection does, in one piece.
-  auto answer = Exchange(
-      target,
-      absl::StrCat("GET ", path, " HTTP/1.0\r\nHost: ", target, "\r\n\r\n"));
+  std::string request =
+      absl::StrCat("GET ", path, " HTTP/1.0\r\nHost: ", target, "\r\n");
+  if (!password.empty()) {
+    absl::StrAppend(&request, "Authorization: Basic ",
+                    absl::Base64Escape(absl::StrCat("user:", password)),
+                    "\r\n");
+  }
+  auto answer = Exchange(target, absl::StrCat(request, "\r\n"));
   if (!answer.ok()) return answer;
   const std::pair<std::string, std::string> parts =
       absl::StrSplit(*answer, absl::MaxSplits("\r\n\r\n", 1));

@@ -10,10 +10,12 @@
 namespace tern {
 
 // The body of a 200 answer to GET `path` from `target`, an IPv4 address and
-// port. Errors: UNAVAILABLE without a connection, UNKNOWN with the status line
-// for any other answer.
+// port, with basic authentication where there is a `password`. Errors:
+// UNAVAILABLE without a connection, UNKNOWN with the status line for any other
+// answer.
 absl::StatusOr<std::string> HttpGet(const std::string& target,
-                                    const std::string& path);
+                                    const std::string& path,
+                                    const std::string& password = "");
 
 }  // namespace tern
 

@@ -34,7 +34,7 @@ std::optional<std::string> LineAfter(const std::string& log,
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Start(
-    const std::vector<std::string>& flags) {
+    const std::vector<std::string>& flags, const ClientOptions& options) {
   std::vector<std::string> arguments = {TERN_SERVER, "--listen=127.0.0.1:0",
                                         "--metrics-listen=127.0.0.1:0"};
   arguments.insert(arguments.end(), flags.begin(), flags.end());
@@ -42,7 +42,7 @@ absl::StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Start(
   const absl::Time start = absl::Now();
   server->process_ = std::make_unique<ChildProcess>(
       arguments, server->folder_.path() + "/log");
-  absl::Status status = server->WaitUntilServing();
+  absl::Status status = server->WaitUntilServing(options);
   server->start_time_ = absl::Now() - start;
   if (!status.ok()) {
     return absl::UnavailableError(absl::StrCat(status.message(), "; its log:\n",
@@ -51,7 +51,7 @@ absl::StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Start(
   return server;
 }
 
-absl::Status ServerProcess::WaitUntilServing() {
+absl::Status ServerProcess::WaitUntilServing(const ClientOptions& options) {
   const absl::Time end = absl::Now() + absl::Seconds(60);
   std::unique_ptr<Client> client;
   while (absl::Now() < end) {
@@ -66,7 +66,9 @@ absl::Status ServerProcess::WaitUntilServing() {
       if (target.has_value() && metrics_target.has_value()) {
         target_ = *target;
         metrics_target_ = *metrics_target;
-        client = NewClient({.retry = false});
+        http_target_ = LineAfter(log, "http on ").value_or("");
+        admin_target_ = LineAfter(log, "admin on ").value_or("");
+        client = NewClient(options);
       }
     } else if (client->Health("").value_or(ServerHealth::kUnknown) ==
                ServerHealth::kServing) {
@@ -87,8 +89,9 @@ int ServerProcess::Stop() {
   return process_->Wait();
 }
 
-absl::StatusOr<Samples> ReadMetrics(const std::string& metrics_target) {
-  const auto page = HttpGet(metrics_target, "/metrics");
+absl::StatusOr<Samples> ReadMetrics(const std::string& metrics_target,
+                                    const std::string& token) {
+  const auto page = HttpGet(metrics_target, "/metrics", token);
   if (!page.ok()) return page.status();
   Samples samples;
   for (const absl::string_view line : absl::StrSplit(*page, '\n')) {

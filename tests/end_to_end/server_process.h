@@ -1,7 +1,7 @@
 // A real tern-server with its own ports, for tests that speak to it from
 // outside.
 //
-// One thread, but for target() and metrics_target().
+// One thread, but for the targets.
 
 #ifndef TERN_TESTS_END_TO_END_SERVER_PROCESS_H_
 #define TERN_TESTS_END_TO_END_SERVER_PROCESS_H_
@@ -36,14 +36,18 @@ class TemporaryFolder {
 class ServerProcess {
  public:
   // Starts tern-server with `flags` (its models among them) on free ports of
-  // 127.0.0.1 and waits until it is SERVING.
+  // 127.0.0.1 and waits until it is SERVING, as a client with `options` sees.
   // Errors: UNAVAILABLE with its log where it ended, or did not get there in
   // 60 s.
   static absl::StatusOr<std::unique_ptr<ServerProcess>> Start(
-      const std::vector<std::string>& flags);
+      const std::vector<std::string>& flags,
+      const ClientOptions& options = {.retry = false});
 
   const std::string& target() const { return target_; }
   const std::string& metrics_target() const { return metrics_target_; }
+  // Of HTTP/JSON and of the admin service; empty where the flags have none.
+  const std::string& http_target() const { return http_target_; }
+  const std::string& admin_target() const { return admin_target_; }
   // From exec to SERVING, within the 5 ms of looking.
   absl::Duration start_time() const { return start_time_; }
   ChildProcess& process() { return *process_; }
@@ -55,18 +59,22 @@ class ServerProcess {
 
  private:
   ServerProcess() = default;
-  absl::Status WaitUntilServing();
+  absl::Status WaitUntilServing(const ClientOptions& options);
 
   TemporaryFolder folder_;  // for its log
   std::unique_ptr<ChildProcess> process_;
   std::string target_;
   std::string metrics_target_;
+  std::string http_target_;
+  std::string admin_target_;
   absl::Duration start_time_;
 };
 
 // What a Prometheus page says: "name{labels}" -> value.
 using Samples = std::map<std::string, double>;
-absl::StatusOr<Samples> ReadMetrics(const std::string& metrics_target);
+// `token` is what a server with tokens wants to see; empty: none.
+absl::StatusOr<Samples> ReadMetrics(const std::string& metrics_target,
+                                    const std::string& token = "");
 // Sum of the samples of a name over all labels; 0 where there is none.
 double Total(const Samples& samples, const std::string& name);
 

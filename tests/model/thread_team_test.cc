@@ -1,6 +1,8 @@
 #include "model/thread_team.h"
 
 #include <atomic>
+#include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -58,6 +60,30 @@ TEST(ThreadTeamTest, AssemblesAndDismissesManyTimes) {
     team.Dismiss();
   }
   EXPECT_EQ(sum, 1000 * 45);
+}
+
+TEST(ThreadTeamTest, AnExceptionOnAnyThreadReachesTheLeaderAndTheTeamGoesOn) {
+  ThreadTeam team(3);
+  team.Assemble(3);
+  // A task a thread: each waits until all run.
+  for (int thrower = 0; thrower < 3; ++thrower) {
+    std::atomic<int> running{0};
+    std::atomic<int> ended{0};
+    const auto task = [&](int, int thread) {
+      ++running;
+      while (running < 3) std::this_thread::yield();
+      if (thread == thrower) throw std::runtime_error("no memory");
+      ++ended;
+    };
+
+    EXPECT_THROW(team.For(3, task), std::runtime_error);
+
+    EXPECT_EQ(ended, 2);
+  }
+  int sum = 0;
+  team.Dismiss();
+  team.For(4, [&](int index, int) { sum += index; });
+  EXPECT_EQ(sum, 6);
 }
 
 TEST(ThreadTeamTest, TeamIsNeverLargerThanItsMaximum) {

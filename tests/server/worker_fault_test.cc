@@ -1,4 +1,4 @@
-// A worker whom memory fails, or who gets stuck.
+// A worker or a handler whom memory fails, a worker who gets stuck.
 
 #include <atomic>
 #include <cstdlib>
@@ -61,6 +61,29 @@ TEST(WorkerFaultTest, AWorkerOutOfMemoryFailsTheRequestAndLives) {
   EXPECT_THAT(failed.message(), ::testing::HasSubstr("bad_alloc"));
   EXPECT_EQ(ask(), absl::OkStatus());
   EXPECT_EQ(running.server->scheduler().counts().failed, 1);
+}
+
+TEST(WorkerFaultTest, AHandlerOutOfMemoryFailsTheCallAndLives) {
+  RunningServer running;
+  const std::string text(300'000, 'a');
+  const auto ask = [&] {
+    grpc::ClientContext context;
+    v1::ClassifyResponse response;
+    return running.inference->Classify(&context, MakeClassify({text}),
+                                       &response);
+  };
+
+  EXPECT_TRUE(ask().ok());
+  grpc::ClientContext context;
+  v1::ClassifyRequest request = MakeClassify({text});
+  v1::ClassifyResponse response;
+  failing_bytes = text.size() + 1;  // the field that the message is read into
+  const grpc::Status failed =
+      running.inference->Classify(&context, request, &response);
+  failing_bytes = 0;
+  EXPECT_EQ(failed.error_code(), grpc::StatusCode::INTERNAL);
+  EXPECT_THAT(failed.error_message(), ::testing::HasSubstr("bad_alloc"));
+  EXPECT_TRUE(ask().ok());
 }
 
 HealthCheckResponse::ServingStatus Health(RunningServer& running) {

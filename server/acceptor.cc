@@ -1,0 +1,170 @@
+#include "server/acceptor.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
+namespace tern {
+namespace {
+
+constexpr int kBacklog = 4096;
+// Files for models, certificates, scrapers and HTTP.
+constexpr rlim_t kReservedFiles = 64;
+// Until accept() is tried again after it failed.
+constexpr int kPauseMilliseconds = 100;
+
+constexpr int kOn = 1;
+
+// From this number on, files are for others. A new file has the lowest number
+// that is free.
+int FirstReservedFile() {
+  rlimit limit = {};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return static_cast<int>(limit.rlim_cur -
+                          std::min(kReservedFiles, limit.rlim_cur / 4));
+}
+
+void SetPort(sockaddr& address, int port) {
+  const in_port_t network_port = htons(static_cast<uint16_t>(port));
+  if (address.sa_family == AF_INET6) {
+    reinterpret_cast<sockaddr_in6&>(address).sin6_port = network_port;
+  } else {
+    reinterpret_cast<sockaddr_in&>(address).sin_port = network_port;
+  }
+}
+
+int PortOf(int listener) {
+  sockaddr_storage address = {};
+  socklen_t size = sizeof address;
+  getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+  return ntohs(address.ss_family == AF_INET6
+                   ? reinterpret_cast<sockaddr_in6&>(address).sin6_port
+                   : reinterpret_cast<sockaddr_in&>(address).sin_port);
+}
+
+// A socket that listens; -1 for an address that is taken, or that this machine
+// does not have.
+int ListeningSocket(const addrinfo& info, bool& taken) {
+  const int listener =
+      socket(info.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (listener < 0) return -1;
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &kOn, sizeof kOn);
+  if (bind(listener, info.ai_addr, info.ai_addrlen) == 0 &&
+      listen(listener, kBacklog) == 0) {
+    return listener;
+  }
+  taken = errno == EADDRINUSE;
+  close(listener);
+  return -1;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Acceptor>> Acceptor::Listen(
+    const std::string& address) {
+  std::unique_ptr<Acceptor> acceptor(new Acceptor());
+  if (absl::Status status = acceptor->ListenAt(address); !status.ok()) {
+    return status;
+  }
+  return acceptor;
+}
+
+absl::Status Acceptor::ListenAt(const std::string& address) {
+  stop_event_ = eventfd(0, EFD_CLOEXEC);
+  const size_t colon = address.rfind(':');
+  absl::string_view host = absl::string_view(address).substr(0, colon);
+  if (absl::ConsumePrefix(&host, "[")) absl::ConsumeSuffix(&host, "]");
+  addrinfo hints = {};
+  hints.ai_flags = AI_PASSIVE;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  getaddrinfo(std::string(host).c_str(), address.substr(colon + 1).c_str(),
+              &hints, &found);
+  // A name may stand for several addresses, which get one port. Some may be of
+  // a family that this machine lacks, as ::1 of localhost often is.
+  bool taken = false;
+  for (const addrinfo* info = found; !taken && info != nullptr;
+       info = info->ai_next) {
+    if (port_ != 0) SetPort(*info->ai_addr, port_);
+    const int listener = ListeningSocket(*info, taken);
+    if (listener < 0) continue;
+    listeners_.push_back(listener);
+    port_ = PortOf(listener);
+  }
+  if (found != nullptr) freeaddrinfo(found);
+  if (!taken && !listeners_.empty()) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("expected a free address, found '", address, "'"));
+}
+
+Acceptor::~Acceptor() {
+  Stop();
+  close(stop_event_);
+}
+
+void Acceptor::Start(std::function<void(int connection)> take,
+                     std::function<void()> refused) {
+  take_ = std::move(take);
+  refused_ = std::move(refused);
+  thread_ = std::thread([this] { Run(); });
+}
+
+void Acceptor::Stop() {
+  eventfd_write(stop_event_, 1);
+  if (thread_.joinable()) thread_.join();
+  for (const int listener : std::exchange(listeners_, {})) close(listener);
+}
+
+void Acceptor::Run() {
+  std::vector<pollfd> waited = {
+      {.fd = stop_event_, .events = POLLIN, .revents = 0}};
+  for (const int listener : listeners_) {
+    waited.push_back({.fd = listener, .events = POLLIN, .revents = 0});
+  }
+  while (true) {
+    poll(waited.data(), waited.size(), /*timeout=*/-1);
+    if (waited[0].revents != 0) return;
+    for (size_t i = 1; i < waited.size(); ++i) {
+      if (waited[i].revents != 0) Accept(waited[i].fd);
+    }
+  }
+}
+
+void Acceptor::Accept(int listener) {
+  const int connection =
+      accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (connection < 0) {
+    // Clients that have gone are no reason to wait; a lack of files or memory
+    // is, or this would spin.
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+        errno == ENOMEM) {
+      pollfd stop = {.fd = stop_event_, .events = POLLIN, .revents = 0};
+      poll(&stop, 1, kPauseMilliseconds);
+    }
+    return;
+  }
+  if (connection >= FirstReservedFile()) {
+    close(connection);
+    refused_();
+    return;
+  }
+  setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &kOn, sizeof kOn);
+  take_(connection);
+}
+
+}  // namespace tern

@@ -1,0 +1,103 @@
+#include "server/acceptor.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+
+namespace tern {
+namespace {
+
+// A connection to that port of 127.0.0.1; -1 where nobody listens.
+int Connect(int port) {
+  const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (connect(connection, reinterpret_cast<sockaddr*>(&address),
+              sizeof address) == 0) {
+    return connection;
+  }
+  close(connection);
+  return -1;
+}
+
+void Await(const std::atomic<int>& count, int least) {
+  const absl::Time give_up = absl::Now() + absl::Seconds(60);
+  while (count < least && absl::Now() < give_up) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  ASSERT_GE(count, least);
+}
+
+TEST(AcceptorTest, HandsConnectionsOverUntilItIsStopped) {
+  auto acceptor = Acceptor::Listen("127.0.0.1:0");
+  ASSERT_TRUE(acceptor.ok()) << acceptor.status();
+  std::atomic<int> taken = 0;
+  (*acceptor)->Start(
+      [&](int connection) {
+        close(connection);
+        ++taken;
+      },
+      [] {});
+
+  for (int i = 0; i < 3; ++i) close(Connect((*acceptor)->port()));
+  Await(taken, 3);
+  (*acceptor)->Stop();
+
+  EXPECT_EQ(Connect((*acceptor)->port()), -1);
+}
+
+TEST(AcceptorTest, APortThatIsTakenIsNamed) {
+  const auto first = Acceptor::Listen("127.0.0.1:0");
+  ASSERT_TRUE(first.ok());
+  const std::string address = "127.0.0.1:" + std::to_string((*first)->port());
+
+  const auto second = Acceptor::Listen(address);
+
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(second.status().message(),
+            "expected a free address, found '" + address + "'");
+}
+
+// gRPC's own listener is deaf for ever after that.
+TEST(AcceptorTest, RefusesConnectionsPastTheFileLimitAndTakesThemAgainLater) {
+  auto acceptor = Acceptor::Listen("127.0.0.1:0");
+  ASSERT_TRUE(acceptor.ok());
+  rlimit before = {};
+  getrlimit(RLIMIT_NOFILE, &before);
+  std::atomic<int> taken = 0, refused = 0;
+  (*acceptor)->Start(
+      [&](int connection) {
+        close(connection);
+        ++taken;
+      },
+      [&] { ++refused; });
+  // Enough for the client's end and the server's, whose number is reserved.
+  const int lowest = dup(0);
+  close(lowest);
+  rlimit low = before;
+  low.rlim_cur = static_cast<rlim_t>(lowest) + 2;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+
+  const int connection = Connect((*acceptor)->port());
+  Await(refused, 1);
+  EXPECT_EQ(taken, 0);
+  close(connection);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+
+  close(Connect((*acceptor)->port()));
+  Await(taken, 1);
+}
+
+}  // namespace
+}  // namespace tern
