@@ -149,7 +149,12 @@ absl::Status CheckRange(absl::string_view flag, T value, T low, T high) {
 
 absl::StatusOr<torch::ScalarType> ParseCompute(const std::string& name) {
   if (name == "f32") return torch::kFloat32;
-  if (name == "bf16") return torch::kBFloat16;
+  if (name == "bf16") {
+    if (CpuHasBFloat16Products()) return torch::kBFloat16;
+    return absl::FailedPreconditionError(
+        "--compute: expected a CPU with AVX512-BF16 or AMX-BF16 for 'bf16', "
+        "found neither; 'f32' runs everywhere");
+  }
   if (name == "auto") {
     return CpuHasBFloat16Products() ? torch::kBFloat16 : torch::kFloat32;
   }
