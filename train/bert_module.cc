@@ -149,8 +149,10 @@ TernaryFactor BertModule::Quantized(const std::string& name,
   } else if (quantization.weights == WeightScheme::kGroup2Bit) {
     groups = std::gcd<int64_t>(w.size(0), config_.heads);
   }
-  return {.t = SimulateWeights(quantization.weights, w, SecondMoment(name),
-                               groups, draw)};
+  TernaryFactor simulated;
+  simulated.t = SimulateWeights(quantization.weights, w, SecondMoment(name),
+                                groups, draw);
+  return simulated;
 }
 
 void BertModule::RefreshQuantizedWeights(uint64_t draw) {
