@@ -115,7 +115,8 @@ void LongTexts(Attacker& attacker) {
 void ManyInputs(Attacker& attacker) {
   Caller caller(attacker.options());
   const std::string message =
-      RequestOf(attacker.options(), 100000, "x").SerializeAsString();
+      RequestOf(attacker.options(), attacker.options().inputs, "x")
+          .SerializeAsString();
   while (!attacker.over()) {
     attacker.CountEnd(caller.Call(message), {kInvalid, kExhausted});
   }
