@@ -18,14 +18,14 @@ void SetDuration(absl::Duration from, google::protobuf::Duration& to) {
   to.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(from)));
 }
 
-absl::string_view RejectionReason(absl::StatusCode code) {
-  switch (code) {
+absl::string_view RejectionReason(const absl::Status& status) {
+  switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:
       return "invalid";
     case absl::StatusCode::kNotFound:
       return "not_found";
     case absl::StatusCode::kResourceExhausted:
-      return "queue_full";
+      return IsQuotaExceeded(status) ? "quota" : "queue_full";
     case absl::StatusCode::kDeadlineExceeded:
       return "expired";
     case absl::StatusCode::kCancelled:
@@ -59,7 +59,7 @@ void Call::Start(const absl::Status& ready, absl::Time deadline, Done done) {
     status = environment_.scheduler.Push(request_);
     if (status.ok()) return;  // `this` is the workers' now
   }
-  environment_.metrics.CountRejected(RejectionReason(status.code()));
+  environment_.metrics.CountRejected(RejectionReason(status));
   Finish(status);
 }
 

@@ -322,7 +322,7 @@ Metrics::Metrics(const Scheduler* scheduler)
       .Add({{"version", TERN_VERSION}, {"compiler", TERN_COMPILER}})
       .Set(1);
   for (const char* reason :
-       {"invalid", "not_found", "queue_full", "expired", "cancelled",
+       {"invalid", "not_found", "queue_full", "quota", "expired", "cancelled",
         "shutting_down", "unauthenticated", "permission_denied", "other"}) {
     impl_->rejected.Add({{"reason", reason}});
   }

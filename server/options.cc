@@ -94,6 +94,12 @@ ABSL_FLAG(std::string, tenant_key, "",
 ABSL_FLAG(double, tenant_share, 0.5,
           "With --tenant-key: of the room that other tenants leave in the "
           "queue, the part that one may fill, 0.01 to 1.");
+ABSL_FLAG(int64_t, tenant_tokens_per_second, 0,
+          "With --tenant-key: tokens a second that each tenant may send in the "
+          "long run, 0 to 1000000000; 0 for any number. A tenant past it is "
+          "refused with RESOURCE_EXHAUSTED.");
+ABSL_FLAG(std::string, tenant_quotas, "",
+          "Tenants that have another quota, as name=tokens,name=tokens.");
 ABSL_FLAG(absl::Duration, stuck_after, absl::Minutes(1),
           "Time after which a worker that works on one batch is stuck, 1s to "
           "1h: health says NOT_SERVING and tern_stuck_workers counts it.");
@@ -116,6 +122,8 @@ ABSL_FLAG(absl::Duration, slow_call, absl::Seconds(1),
 
 namespace tern {
 namespace {
+
+constexpr int64_t kMostTokensPerSecond = 1000000000;
 
 absl::Status BadFlag(absl::string_view flag, absl::string_view expected,
                      absl::string_view found) {
@@ -265,6 +273,8 @@ absl::Status CheckRanges() {
         CheckRange<int64_t>(FLAGS_max_waiting_tokens, 1, 1000000000),
         CheckRange<int64_t>(FLAGS_max_waiting_bytes, 1, int64_t{1} << 40),
         CheckRange(FLAGS_tenant_share, 0.01, 1.0),
+        CheckRange<int64_t>(FLAGS_tenant_tokens_per_second, 0,
+                            kMostTokensPerSecond),
         CheckRange(FLAGS_stuck_after, absl::Seconds(1), absl::Hours(1)),
         CheckRange(FLAGS_repository_poll,
                    absl::GetFlag(FLAGS_repository_poll) == absl::ZeroDuration()
@@ -372,6 +382,31 @@ absl::Status CheckTenantKey(absl::string_view key) {
                  key);
 }
 
+absl::Status ReadTenantQuotas(Options& options) {
+  TenantQuotas::Options& quotas = options.tenant_quotas;
+  quotas.tokens_per_second = absl::GetFlag(FLAGS_tenant_tokens_per_second);
+  const std::string text = absl::GetFlag(FLAGS_tenant_quotas);
+  if (options.tenant_key.empty() &&
+      (quotas.tokens_per_second != 0 || !text.empty())) {
+    return BadFlag("tenant-key", "a metadata key, since there are quotas", "");
+  }
+  for (const absl::string_view part :
+       absl::StrSplit(text, ',', absl::SkipEmpty())) {
+    const size_t equals = part.rfind('=');
+    int64_t tokens = 0;
+    if (equals == absl::string_view::npos ||
+        !absl::SimpleAtoi(part.substr(equals + 1), &tokens) || tokens < 0 ||
+        tokens > kMostTokensPerSecond) {
+      return BadFlag("tenant-quotas",
+                     absl::StrCat("name=tokens with 0 to ",
+                                  kMostTokensPerSecond, " tokens a second"),
+                     part);
+    }
+    quotas.by_name[std::string(part.substr(0, equals))] = tokens;
+  }
+  return absl::OkStatus();
+}
+
 // The value whose name a flag holds.
 template <typename T>
 absl::Status Choose(absl::string_view flag, const std::string& name,
@@ -469,6 +504,7 @@ absl::StatusOr<Options> ParseOptions(
   if (!options.tenant_key.empty()) {
     options.tenant_share = absl::GetFlag(FLAGS_tenant_share);
   }
+  status.Update(ReadTenantQuotas(options));
 
   options.stuck_after = absl::GetFlag(FLAGS_stuck_after);
   options.max_connection_age = absl::GetFlag(FLAGS_max_connection_age);

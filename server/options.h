@@ -14,6 +14,7 @@
 #include "server/call_log.h"
 #include "server/log.h"
 #include "server/model_registry.h"
+#include "server/tenant_quotas.h"
 #include "server/tls.h"
 
 namespace tern {
@@ -43,6 +44,7 @@ struct Options {
   int64_t max_waiting_bytes = 0;
   std::string tenant_key;  // of metadata; empty: clients are not told apart
   double tenant_share = 1;
+  TenantQuotas::Options tenant_quotas;
 
   absl::Duration stuck_after = absl::Minutes(1);
   absl::Duration max_connection_age = absl::Hours(1);

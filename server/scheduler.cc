@@ -37,7 +37,8 @@ Scheduler::Scheduler(const Options& options, const Clock* clock)
       clock_(clock),
       queue_(options.order),
       pace_(options.max_batch_tokens),
-      tenants_(options.top_tenants) {}
+      tenants_(options.top_tenants),
+      quotas_(options.quotas) {}
 
 absl::Status Scheduler::Push(std::shared_ptr<Request> request) {
   const absl::Time now = clock_->Now();
@@ -60,8 +61,9 @@ absl::Status Scheduler::Push(std::shared_ptr<Request> request) {
     tenants_.AddRequest(request->tenant, status.ok());
     if (status.ok()) {
       request->progress.queued = true;
-      request->progress.computing_time =
-          pace_.TimeOf(FairQueue::SizeOf(*request).tokens, now);
+      const int64_t tokens = FairQueue::SizeOf(*request).tokens;
+      request->progress.computing_time = pace_.TimeOf(tokens, now);
+      quotas_.Charge(request->tenant, tokens, now);
       queue_.Add(std::move(request));
       ++counts_.accepted;
       ++counts_.in_flight;
@@ -257,6 +259,13 @@ absl::Status Scheduler::MakeRoom(const std::string& tenant,
                                  const FairQueue::Size& more, absl::Time now,
                                  Ended& ended) {
   if (closed_) return absl::UnavailableError("the server is shutting down");
+  const absl::Duration wait = quotas_.Wait(tenant, now);
+  if (wait > absl::ZeroDuration()) {
+    return QuotaExceededError(
+        absl::StrCat("this tenant has used up its quota of ",
+                     quotas_.TokensPerSecond(tenant), " tokens a second"),
+        wait);
+  }
   if (!HasRoom(tenant, more)) DropExpired(now, now, ended);
   if (HasRoom(tenant, more)) return absl::OkStatus();
   const FairQueue::Size own = queue_.SizeOfTenant(tenant);

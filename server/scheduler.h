@@ -32,6 +32,7 @@
 #include "server/pace.h"
 #include "server/request.h"
 #include "server/tenant_counts.h"
+#include "server/tenant_quotas.h"
 
 namespace tern {
 
@@ -46,6 +47,7 @@ class Scheduler {
     // tenant may fill: below 1 there is always room for one more tenant.
     double tenant_share = 1;
     int top_tenants = 0;  // that are counted one by one
+    TenantQuotas::Options quotas = {};
     FairQueue::Options order = {};
   };
 
@@ -70,7 +72,8 @@ class Scheduler {
   // Queues `request`, whose `done` will be called exactly once.
   // On error `done` is never called and the caller answers the client.
   // Errors: RESOURCE_EXHAUSTED with the time after which to retry
-  // (status_mapping.h) when full; UNAVAILABLE after Close(); DEADLINE_EXCEEDED
+  // (status_mapping.h) when full, or when the tenant has used up its quota;
+  // UNAVAILABLE after Close(); DEADLINE_EXCEEDED
   // for a request whose deadline has passed, or will have before what is ahead
   // of it and itself can be computed; CANCELLED for an abandoned one. A request
   // larger than the queue is taken when nothing waits.
@@ -124,7 +127,8 @@ class Scheduler {
   // Whether the queue has room for so much more of a tenant's.
   bool HasRoom(const std::string& tenant, const FairQueue::Size& more) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // HasRoom, or why not; makes room first where it can.
+  // OK where the tenant may send more and the queue has room for it, which is
+  // made where that can be; or why not.
   absl::Status MakeRoom(const std::string& tenant, const FairQueue::Size& more,
                         absl::Time now, Ended& ended)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -143,6 +147,7 @@ class Scheduler {
   Pace pace_ ABSL_GUARDED_BY(mutex_);
   Counts counts_ ABSL_GUARDED_BY(mutex_);  // but for waiting_*: the queue's
   TenantCounts tenants_ ABSL_GUARDED_BY(mutex_);
+  TenantQuotas quotas_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

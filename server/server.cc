@@ -65,6 +65,7 @@ Scheduler::Options SchedulerOptions(const Options& options) {
   scheduler.max_waiting_tokens = options.max_waiting_tokens;
   scheduler.max_waiting_bytes = options.max_waiting_bytes;
   scheduler.tenant_share = options.tenant_share;
+  scheduler.quotas = options.tenant_quotas;
   scheduler.top_tenants = options.tenant_key.empty() ? 0 : kTopTenants;
   return scheduler;
 }

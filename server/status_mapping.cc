@@ -9,6 +9,7 @@
 namespace tern {
 namespace {
 
+constexpr absl::string_view kQuotaExceeded = "QUOTA_EXCEEDED";
 constexpr absl::string_view kTypeUrlPrefix = "type.googleapis.com/";
 
 std::string TypeUrl(const google::protobuf::Message& message) {
@@ -19,9 +20,7 @@ void Attach(const google::protobuf::Message& detail, absl::Status& status) {
   status.SetPayload(TypeUrl(detail), absl::Cord(detail.SerializeAsString()));
 }
 
-}  // namespace
-
-absl::Status QueueFullError(absl::string_view message,
+absl::Status ExhaustedError(absl::string_view message, absl::string_view reason,
                             absl::Duration retry_delay) {
   absl::Status status = absl::ResourceExhaustedError(message);
   google::rpc::RetryInfo retry;
@@ -32,10 +31,22 @@ absl::Status QueueFullError(absl::string_view message,
       static_cast<int32_t>(absl::ToInt64Nanoseconds(retry_delay)));
   Attach(retry, status);
   google::rpc::ErrorInfo error;
-  error.set_reason("QUEUE_FULL");
+  error.set_reason(std::string(reason));
   error.set_domain("tern");
   Attach(error, status);
   return status;
+}
+
+}  // namespace
+
+absl::Status QueueFullError(absl::string_view message,
+                            absl::Duration retry_delay) {
+  return ExhaustedError(message, "QUEUE_FULL", retry_delay);
+}
+
+absl::Status QuotaExceededError(absl::string_view message,
+                                absl::Duration retry_delay) {
+  return ExhaustedError(message, kQuotaExceeded, retry_delay);
 }
 
 std::optional<absl::Duration> RetryDelay(const absl::Status& status) {
@@ -63,6 +74,13 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
       });
   if (details.details().empty()) return {code, details.message()};
   return {code, details.message(), details.SerializeAsString()};
+}
+
+bool IsQuotaExceeded(const absl::Status& status) {
+  google::rpc::ErrorInfo error;
+  const absl::optional<absl::Cord> payload = status.GetPayload(TypeUrl(error));
+  return payload.has_value() && error.ParseFromString(std::string(*payload)) &&
+         error.reason() == kQuotaExceeded;
 }
 
 std::string StatusCodeName(absl::StatusCode code) {

@@ -21,12 +21,19 @@ namespace tern {
 absl::Status QueueFullError(absl::string_view message,
                             absl::Duration retry_delay);
 
-// The delay of a QueueFullError; none for any other status.
+// Likewise, with the reason QUOTA_EXCEEDED.
+absl::Status QuotaExceededError(absl::string_view message,
+                                absl::Duration retry_delay);
+
+// The delay of one of these two; none for any other status.
 std::optional<absl::Duration> RetryDelay(const absl::Status& status);
 
 // The same code and message; RetryInfo and the like become the
 // google.rpc.Status that gRPC sends in `grpc-status-details-bin`.
 grpc::Status ToGrpcStatus(const absl::Status& status);
+
+// Whether it is a QuotaExceededError.
+bool IsQuotaExceeded(const absl::Status& status);
 
 // "OK", "INVALID_ARGUMENT", ..., as metrics name codes.
 std::string StatusCodeName(absl::StatusCode code);

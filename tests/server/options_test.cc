@@ -12,7 +12,9 @@ namespace tern {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Pair;
 
 // Flags are global; each test finds them at their defaults.
 class OptionsTest : public ::testing::Test {
@@ -141,6 +143,30 @@ TEST_F(OptionsTest, ATenantKeyIsAMetadataKey) {
   }
   EXPECT_EQ(ErrorOf({"--model=a=b", "--tenant-share=2"}),
             "--tenant-share: expected 0.01 to 1, found '2'");
+}
+
+TEST_F(OptionsTest, QuotasAreTokensASecondOfNamedTenantsAndOfAllOthers) {
+  const auto options = ParseOptions({"--model=a=b", "--tenant-key=x-tenant",
+                                     "--tenant-tokens-per-second=100",
+                                     "--tenant-quotas=a=b=5,c=0"});
+
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->tenant_quotas.tokens_per_second, 100);
+  EXPECT_THAT(options->tenant_quotas.by_name,
+              ElementsAre(Pair("a=b", 5), Pair("c", 0)));
+}
+
+TEST_F(OptionsTest, QuotasNeedATenantKeyAndNumbers) {
+  EXPECT_EQ(ErrorOf({"--model=a=b", "--tenant-quotas=a=5"}),
+            "--tenant-key: expected a metadata key, since there are quotas, "
+            "found ''");
+  for (const char* part : {"a", "a=", "a=-1", "a=x", "a=1000000001"}) {
+    EXPECT_EQ(ErrorOf({"--model=a=b", "--tenant-key=x-tenant",
+                       absl::StrCat("--tenant-quotas=", part).c_str()}),
+              absl::StrCat("--tenant-quotas: expected name=tokens with 0 to "
+                           "1000000000 tokens a second, found '",
+                           part, "'"));
+  }
 }
 
 TEST_F(OptionsTest, ABadChoiceListsTheChoices) {

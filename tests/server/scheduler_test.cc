@@ -239,6 +239,24 @@ TEST_F(SchedulerTest, AFloodingTenantLeavesRoomForOthers) {
   EXPECT_TRUE(push("third"));
 }
 
+TEST_F(SchedulerTest, ATenantPastItsQuotaIsToldWhenToComeBack) {
+  Restart({.quotas = {.tokens_per_second = 10}});
+  const auto push = [this](const std::string& tenant, int tokens) {
+    auto request = MakeRequest(tenant, {tokens});
+    request->tenant = tenant;
+    return scheduler_->Push(request);
+  };
+
+  EXPECT_EQ(push("a", 25), absl::OkStatus());
+  const absl::Status refused = push("a", 1);
+  EXPECT_TRUE(IsQuotaExceeded(refused)) << refused;
+  EXPECT_EQ(RetryDelay(refused), absl::Milliseconds(1500));
+  EXPECT_TRUE(IsQuotaExceeded(scheduler_->CheckRoom("a")));
+  EXPECT_EQ(push("b", 1), absl::OkStatus());
+  clock_.Advance(absl::Milliseconds(1500));
+  EXPECT_EQ(push("a", 1), absl::OkStatus());
+}
+
 TEST_F(SchedulerTest, SaysBeforehandThatItIsFullOrClosed) {
   Restart({.max_waiting_requests = 1});
   EXPECT_EQ(scheduler_->CheckRoom(""), absl::OkStatus());

@@ -36,6 +36,17 @@ TEST(StatusMappingTest, AFullQueueSaysWhenToRetryAndWhy) {
   EXPECT_EQ(error.reason(), "QUEUE_FULL");
 }
 
+TEST(StatusMappingTest, AnExceededQuotaIsToldFromAFullQueue) {
+  const absl::Status exceeded =
+      QuotaExceededError("too much", absl::Milliseconds(20));
+
+  EXPECT_EQ(exceeded.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(RetryDelay(exceeded), absl::Milliseconds(20));
+  EXPECT_TRUE(IsQuotaExceeded(Annotate(exceeded, "x")));
+  EXPECT_FALSE(IsQuotaExceeded(QueueFullError("full", absl::Seconds(1))));
+  EXPECT_FALSE(IsQuotaExceeded(absl::ResourceExhaustedError("x")));
+}
+
 TEST(StatusMappingTest, RetryDelayOfOtherErrorsIsNone) {
   EXPECT_EQ(RetryDelay(QueueFullError("full", absl::Milliseconds(20))),
             absl::Milliseconds(20));

@@ -39,6 +39,28 @@ TEST(TenantsTest, CallsAreCountedByTheTenantInTheirMetadata) {
   EXPECT_THAT(text, HasSubstr(name + "\"" + std::string(64, 'x') + "\""));
 }
 
+TEST(TenantsTest, ATenantPastItsQuotaIsRefusedAndCounted) {
+  RunningServer running([](Options& options) {
+    options.tenant_key = "x-tenant";
+    options.tenant_quotas.by_name["alice"] = 1;
+  });
+  Classify(running, "alice");
+  grpc::ClientContext context;
+  context.AddMetadata("x-tenant", "alice");
+  v1::ClassifyResponse response;
+  const grpc::Status status =
+      running.inference->Classify(&context, MakeClassify({"a"}), &response);
+
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(status.error_message(),
+            "this tenant has used up its quota of 1 tokens a second");
+  EXPECT_EQ(context.GetServerTrailingMetadata().count("grpc-retry-pushback-ms"),
+            1);
+  Classify(running, "bob");
+  EXPECT_THAT(running.server->metrics().Text(),
+              HasSubstr("tern_requests_rejected_total{reason=\"quota\"} 1"));
+}
+
 TEST(TenantsTest, NobodyIsToldApartWithoutAKey) {
   RunningServer running;
   Classify(running, "alice");
