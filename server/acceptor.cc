@@ -12,9 +12,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 
 namespace tern {
@@ -55,9 +57,8 @@ int PortOf(int listener) {
                    : reinterpret_cast<sockaddr_in&>(address).sin_port);
 }
 
-// A socket that listens; -1 for an address that is taken, or that this machine
-// does not have.
-int ListeningSocket(const addrinfo& info, bool& taken) {
+// A socket that listens; -1 where it cannot, and errno says why.
+int ListeningSocket(const addrinfo& info) {
   const int listener =
       socket(info.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (listener < 0) return -1;
@@ -66,9 +67,16 @@ int ListeningSocket(const addrinfo& info, bool& taken) {
       listen(listener, kBacklog) == 0) {
     return listener;
   }
-  taken = errno == EADDRINUSE;
+  const int error = errno;
   close(listener);
+  errno = error;
   return -1;
+}
+
+absl::Status CannotListenError(absl::string_view address,
+                               absl::string_view reason) {
+  return absl::UnavailableError(
+      absl::StrCat("expected a free address, found '", address, "': ", reason));
 }
 
 }  // namespace
@@ -91,23 +99,29 @@ absl::Status Acceptor::ListenAt(const std::string& address) {
   hints.ai_flags = AI_PASSIVE;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  getaddrinfo(std::string(host).c_str(), address.substr(colon + 1).c_str(),
-              &hints, &found);
+  const int unresolved =
+      getaddrinfo(std::string(host).c_str(), address.substr(colon + 1).c_str(),
+                  &hints, &found);
+  if (unresolved != 0) {
+    return CannotListenError(address, gai_strerror(unresolved));
+  }
   // A name may stand for several addresses, which get one port. Some may be of
   // a family that this machine lacks, as ::1 of localhost often is.
-  bool taken = false;
-  for (const addrinfo* info = found; !taken && info != nullptr;
+  int error = 0;
+  for (const addrinfo* info = found; error != EADDRINUSE && info != nullptr;
        info = info->ai_next) {
     if (port_ != 0) SetPort(*info->ai_addr, port_);
-    const int listener = ListeningSocket(*info, taken);
-    if (listener < 0) continue;
+    const int listener = ListeningSocket(*info);
+    if (listener < 0) {
+      error = errno;
+      continue;
+    }
     listeners_.push_back(listener);
     port_ = PortOf(listener);
   }
-  if (found != nullptr) freeaddrinfo(found);
-  if (!taken && !listeners_.empty()) return absl::OkStatus();
-  return absl::UnavailableError(
-      absl::StrCat("expected a free address, found '", address, "'"));
+  freeaddrinfo(found);
+  if (error != EADDRINUSE && !listeners_.empty()) return absl::OkStatus();
+  return CannotListenError(address, std::generic_category().message(error));
 }
 
 Acceptor::~Acceptor() {

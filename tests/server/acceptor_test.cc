@@ -65,8 +65,18 @@ TEST(AcceptorTest, APortThatIsTakenIsNamed) {
   const auto second = Acceptor::Listen(address);
 
   EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(second.status().message(),
-            "expected a free address, found '" + address + "'");
+  EXPECT_EQ(second.status().message(), "expected a free address, found '" +
+                                           address +
+                                           "': Address already in use");
+}
+
+TEST(AcceptorTest, AnAddressOfAnotherMachineIsNamed) {
+  // RFC 5737: in documents only.
+  const auto acceptor = Acceptor::Listen("192.0.2.1:0");
+
+  EXPECT_EQ(acceptor.status().message(),
+            "expected a free address, found '192.0.2.1:0': Cannot assign "
+            "requested address");
 }
 
 // gRPC's own listener is deaf for ever after that.
