@@ -147,11 +147,15 @@ TERN_VECTOR_CLONES float ExpOfScores(float* x, int64_t n) {
   float largest = -std::numeric_limits<float>::infinity();
 #pragma omp simd reduction(max : largest)
   for (int64_t j = 0; j < n; ++j) largest = largest < x[j] ? x[j] : largest;
+  // By itself: in the next loop gcc 12 would make a branch of it, and no vectors.
+  for (int64_t j = 0; j < n; ++j) {
+    const float difference = x[j] - largest;
+    x[j] = difference < -87.3f ? -87.3f : difference;
+  }
   float sum = 0;
 #pragma omp simd reduction(+ : sum)
   for (int64_t j = 0; j < n; ++j) {
-    const float difference = x[j] - largest;
-    const float y = difference < -87.3f ? -87.3f : difference;
+    const float y = x[j];
     const float power_of_two = (y * 0x1.715476p+0f + kRounder) - kRounder;
     const float r =
         (y - power_of_two * 0x1.62e4p-1f) + power_of_two * 0x1.7f7d1cp-20f;
