@@ -147,7 +147,8 @@ TERN_VECTOR_CLONES float ExpOfScores(float* x, int64_t n) {
   float largest = -std::numeric_limits<float>::infinity();
 #pragma omp simd reduction(max : largest)
   for (int64_t j = 0; j < n; ++j) largest = largest < x[j] ? x[j] : largest;
-  // By itself: in the next loop gcc 12 would make a branch of it, and no vectors.
+  // By itself: in the next loop gcc 12 would make a branch of it, and no
+  // vectors.
   for (int64_t j = 0; j < n; ++j) {
     const float difference = x[j] - largest;
     x[j] = difference < -87.3f ? -87.3f : difference;
