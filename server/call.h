@@ -22,6 +22,7 @@
 #include "google/protobuf/message.h"
 #include "server/call_log.h"
 #include "server/clock.h"
+#include "server/load_meter.h"
 #include "server/metrics.h"
 #include "server/model_registry.h"
 #include "server/request.h"
@@ -42,6 +43,8 @@ struct CallEnvironment {
   // The metadata key that names a call's tenant; empty: all are one tenant.
   absl::string_view tenant_key = {};
   CallLogOptions log = {};
+  // Whose reports go along with the ends of calls; null: none.
+  LoadMeter* load_meter = nullptr;
 };
 
 class Call {
@@ -68,6 +71,15 @@ class Call {
   // of reading its message. Errors: RESOURCE_EXHAUSTED, UNAVAILABLE.
   absl::Status CheckRoom() const {
     return environment_.scheduler.CheckRoom(request_->tenant);
+  }
+
+  // The bytes of a load report that goes along with the end of this call; empty
+  // for none.
+  std::string LoadReport() const {
+    LoadMeter* const meter = environment_.load_meter;
+    return meter == nullptr
+               ? ""
+               : meter->CountCall(environment_.clock.Now(), ProcessCpuTime());
   }
 
   // Begins the call, or refuses it as `ready` says: there is room for it, and

@@ -1,6 +1,7 @@
 #include "server/call_reactor.h"
 
 #include <chrono>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -58,6 +59,9 @@ class Reactor final : public grpc::ServerUnaryReactor {
           "grpc-retry-pushback-ms",
           absl::StrCat(absl::ToInt64Milliseconds(
               absl::Ceil(*delay, absl::Milliseconds(1)))));
+    }
+    if (const std::string report = call_->LoadReport(); !report.empty()) {
+      context_->AddTrailingMetadata("endpoint-load-metrics-bin", report);
     }
     Finish(ToGrpcStatus(status));
   }

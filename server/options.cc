@@ -100,6 +100,10 @@ ABSL_FLAG(int64_t, tenant_tokens_per_second, 0,
           "refused with RESOURCE_EXHAUSTED.");
 ABSL_FLAG(std::string, tenant_quotas, "",
           "Tenants that have another quota, as name=tokens,name=tokens.");
+ABSL_FLAG(
+    bool, load_reports, false,
+    "Sends an ORCA load report in the trailers of each call, for balancers "
+    "that weigh servers by it.");
 ABSL_FLAG(absl::Duration, stuck_after, absl::Minutes(1),
           "Time after which a worker that works on one batch is stuck, 1s to "
           "1h: health says NOT_SERVING and tern_stuck_workers counts it.");
@@ -505,6 +509,7 @@ absl::StatusOr<Options> ParseOptions(
     options.tenant_share = absl::GetFlag(FLAGS_tenant_share);
   }
   status.Update(ReadTenantQuotas(options));
+  options.load_reports = absl::GetFlag(FLAGS_load_reports);
 
   options.stuck_after = absl::GetFlag(FLAGS_stuck_after);
   options.max_connection_age = absl::GetFlag(FLAGS_max_connection_age);

@@ -45,6 +45,7 @@ struct Options {
   std::string tenant_key;  // of metadata; empty: clients are not told apart
   double tenant_share = 1;
   TenantQuotas::Options tenant_quotas;
+  bool load_reports = false;
 
   absl::Duration stuck_after = absl::Minutes(1);
   absl::Duration max_connection_age = absl::Hours(1);

@@ -20,6 +20,7 @@
 #include "server/http_gateway.h"
 #include "server/http_server.h"
 #include "server/inference_service.h"
+#include "server/load_meter.h"
 #include "server/memory_trimmer.h"
 #include "server/metrics.h"
 #include "server/model_registry.h"
@@ -90,6 +91,7 @@ class Server {
   Scheduler scheduler_;
   Metrics metrics_;
   CoreBudget cores_;
+  LoadMeter load_meter_;
   std::vector<std::unique_ptr<Worker>> workers_;
   const CallEnvironment call_environment_;
   InferenceService inference_service_;

@@ -10,13 +10,16 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
+#include "tests/end_to_end/raw_connection.h"
 #include "tests/server/running_server.h"
 
 namespace tern {
@@ -25,6 +28,8 @@ namespace {
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 using ::testing::HasSubstr;
+
+constexpr char kLoadReportTrailer[] = "endpoint-load-metrics-bin";
 
 TEST(ServerTest, ClassifiesEveryInputInOrder) {
   RunningServer running;
@@ -61,6 +66,29 @@ TEST(ServerTest, ClassifiesEveryInputInOrder) {
   EXPECT_GE(nanos(timings.total()), nanos(timings.tokenize()) +
                                         nanos(timings.queue()) +
                                         nanos(timings.compute()));
+}
+
+TEST(ServerTest, ALoadReportComesInTheTrailersWhereItIsWanted) {
+  RunningServer running([](Options& options) { options.load_reports = true; });
+  // gRPC's clients keep this trailer to themselves.
+  auto connection = RawConnection::Open(running.server->address());
+  ASSERT_TRUE(connection.ok()) << connection.status();
+  ASSERT_TRUE(connection->Send(Http2Hello(65535)));
+  const std::string message = MakeClassify({"a"}).SerializeAsString();
+  const std::string data = absl::StrCat(MessagePrefix(message.size()), message);
+  std::string received;
+  // There is none before the first second has passed.
+  for (uint32_t stream = 1;
+       stream < 4000 && !absl::StrContains(received, kLoadReportTrailer);
+       stream += 2) {
+    ASSERT_TRUE(connection->Send(absl::StrCat(
+        Http2Frame(Http2Type::kHeaders, kEndHeaders, stream,
+                   CallHeaders("/tern.v1.InferenceService/Classify")),
+        Http2Frame(Http2Type::kData, kEndStream, stream, data))));
+    received += connection->Receive(absl::Milliseconds(50));
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  EXPECT_THAT(received, HasSubstr(kLoadReportTrailer));
 }
 
 TEST(ServerTest, TopKReturnsTheBestLabelsOnly) {

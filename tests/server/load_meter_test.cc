@@ -1,0 +1,37 @@
+#include "server/load_meter.h"
+
+#include <string>
+
+#include "gtest/gtest.h"
+#include "xds/data/orca/v3/orca_load_report.pb.h"
+
+namespace tern {
+namespace {
+
+TEST(LoadMeterTest, ReportsCallsASecondAndTheShareOfTheCores) {
+  LoadMeter meter(/*cores=*/4);
+  const absl::Time start = absl::FromUnixSeconds(1000);
+  absl::Duration cpu = absl::Seconds(7);
+  std::string bytes = meter.CountCall(start, cpu);
+  EXPECT_EQ(bytes, "");
+  // 10 calls a second, each with 0.2 s of CPU time.
+  for (int i = 1; i <= 20; ++i) {
+    cpu += absl::Milliseconds(200);
+    bytes = meter.CountCall(start + i * absl::Milliseconds(100), cpu);
+  }
+
+  xds::data::orca::v3::OrcaLoadReport report;
+  ASSERT_TRUE(report.ParseFromString(bytes));
+  EXPECT_DOUBLE_EQ(report.rps_fractional(), 10);
+  EXPECT_DOUBLE_EQ(report.cpu_utilization(), 0.5);
+}
+
+TEST(LoadMeterTest, CpuTimeGrowsWithWork) {
+  const absl::Duration before = ProcessCpuTime();
+  while (ProcessCpuTime() == before) {
+  }
+  EXPECT_GT(ProcessCpuTime(), before);
+}
+
+}  // namespace
+}  // namespace tern
