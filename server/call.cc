@@ -97,6 +97,9 @@ void Call::Finish(const absl::Status& status) {
   }
   environment_.metrics.ObserveCall(method_, request_->model.get(),
                                    status.code(), times_);
+  if (environment_.load_meter != nullptr) {
+    environment_.load_meter->CountCall(status.ok());
+  }
   if (WantsLine(environment_.log, status, times_.total)) {
     Log(absl::IsInternal(status) ? LogLevel::kError : LogLevel::kInfo, "call",
         CallFields(method_, *request_, status, times_, trace_));

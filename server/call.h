@@ -77,9 +77,7 @@ class Call {
   // for none.
   std::string LoadReport() const {
     LoadMeter* const meter = environment_.load_meter;
-    return meter == nullptr
-               ? ""
-               : meter->CountCall(environment_.clock.Now(), ProcessCpuTime());
+    return meter == nullptr ? "" : meter->Report(environment_.clock.Now());
   }
 
   // Begins the call, or refuses it as `ready` says: there is room for it, and

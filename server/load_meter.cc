@@ -11,22 +11,29 @@ constexpr absl::Duration kPeriod = absl::Seconds(1);
 
 }  // namespace
 
-std::string LoadMeter::CountCall(absl::Time now, absl::Duration cpu) {
+void LoadMeter::CountCall(bool ok) {
   std::lock_guard lock(mutex_);
   ++calls_;
+  if (!ok) ++errors_;
+}
+
+std::string LoadMeter::Report(absl::Time now) {
+  std::lock_guard lock(mutex_);
   const absl::Duration period = now - begun_;
   if (period < kPeriod) return report_;
+  const absl::Duration cpu = cpu_time_();
   if (begun_ != absl::InfinitePast()) {
+    const double seconds = absl::ToDoubleSeconds(period);
     xds::data::orca::v3::OrcaLoadReport report;
     report.set_cpu_utilization(
         absl::FDivDuration(cpu - cpu_at_begin_, period * cores_));
-    report.set_rps_fractional(static_cast<double>(calls_) /
-                              absl::ToDoubleSeconds(period));
+    report.set_rps_fractional(static_cast<double>(calls_) / seconds);
+    report.set_eps(static_cast<double>(errors_) / seconds);
     report_ = report.SerializeAsString();
   }
   begun_ = now;
   cpu_at_begin_ = cpu;
-  calls_ = 0;
+  calls_ = errors_ = 0;
   return report_;
 }
 

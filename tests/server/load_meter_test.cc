@@ -9,20 +9,22 @@ namespace tern {
 namespace {
 
 TEST(LoadMeterTest, ReportsCallsASecondAndTheShareOfTheCores) {
-  LoadMeter meter(/*cores=*/4);
-  const absl::Time start = absl::FromUnixSeconds(1000);
   absl::Duration cpu = absl::Seconds(7);
-  std::string bytes = meter.CountCall(start, cpu);
+  LoadMeter meter(/*cores=*/4, [&cpu] { return cpu; });
+  const absl::Time start = absl::FromUnixSeconds(1000);
+  std::string bytes = meter.Report(start);
   EXPECT_EQ(bytes, "");
-  // 10 calls a second, each with 0.2 s of CPU time.
+  // 10 calls a second, each with 0.2 s of CPU time; every fifth fails.
   for (int i = 1; i <= 20; ++i) {
     cpu += absl::Milliseconds(200);
-    bytes = meter.CountCall(start + i * absl::Milliseconds(100), cpu);
+    meter.CountCall(/*ok=*/i % 5 != 0);
+    bytes = meter.Report(start + i * absl::Milliseconds(100));
   }
 
   xds::data::orca::v3::OrcaLoadReport report;
   ASSERT_TRUE(report.ParseFromString(bytes));
   EXPECT_DOUBLE_EQ(report.rps_fractional(), 10);
+  EXPECT_DOUBLE_EQ(report.eps(), 2);
   EXPECT_DOUBLE_EQ(report.cpu_utilization(), 0.5);
 }
 
