@@ -4,7 +4,9 @@
 // fails because no more files may be opened: enough idle connections, and no
 // client reaches the server any more. This one waits and goes on, and keeps
 // some files free for the rest of the server: connections past that are closed
-// at once.
+// at once. And it hands them on at a bounded rate, since opening one costs as
+// much as a short text: whoever opens thousands slows nobody down who has one,
+// and delays nobody who comes from elsewhere (ConnectionQueue).
 //
 // Thread-compatible.
 
@@ -18,6 +20,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/connection_queue.h"
 
 namespace tern {
 
@@ -49,7 +52,8 @@ class Acceptor {
 
   int port_ = 0;
   std::vector<int> listeners_;
-  int stop_event_ = -1;  // readable when it is time to stop
+  ConnectionQueue queue_;  // the thread's, while it runs
+  int stop_event_ = -1;    // readable when it is time to stop
   std::function<void(int)> take_;
   std::function<void()> refused_;
   std::thread thread_;

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "absl/strings/ascii.h"
@@ -19,6 +20,9 @@ namespace {
 
 // Parsing texts is all that these do.
 constexpr unsigned kThreads = 2;
+// Times the connections that we keep: the library turns away those past it, and
+// needs a moment to close those that we end.
+constexpr int kRoom = 2;
 constexpr int kTooLarge = 413;
 constexpr int kUnavailable = 503;
 
@@ -219,10 +223,23 @@ void HttpServer::Library::Connection(void* server, MHD_Connection* connection,
   HttpServer& self = *static_cast<HttpServer*>(server);
   std::lock_guard lock(self.mutex_);
   if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+    ++self.connections_;
     self.waiting_since_[SocketOf(connection)] = MonotonicClock().Now();
+    self.MakeRoom();
   } else {
+    --self.connections_;
     self.waiting_since_.erase(SocketOf(connection));
   }
+}
+
+void HttpServer::MakeRoom() {
+  if (connections_ <= options_.max_connections) return;
+  const auto longest = std::min_element(
+      waiting_since_.begin(), waiting_since_.end(),
+      [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (longest == waiting_since_.end()) return;
+  shutdown(longest->first, SHUT_RDWR);
+  waiting_since_.erase(longest);
 }
 
 void HttpServer::Sweep() {
@@ -261,7 +278,7 @@ absl::Status HttpServer::Start() {
         MHD_OPTION_NOTIFY_COMPLETED, &Library::Completed, this,
         MHD_OPTION_NOTIFY_CONNECTION, &Library::Connection, this,
         MHD_OPTION_THREAD_POOL_SIZE, kThreads, MHD_OPTION_CONNECTION_LIMIT,
-        static_cast<unsigned>(options_.max_connections),
+        static_cast<unsigned>(kRoom * options_.max_connections),
         MHD_OPTION_CONNECTION_TIMEOUT,
         static_cast<unsigned>(absl::ToInt64Seconds(options_.idle_timeout)),
         MHD_OPTION_END);

@@ -45,6 +45,8 @@ class HttpServer {
   struct Options {
     std::string address;  // host:port
     int64_t max_body_bytes = 4 << 20;
+    // Where one more comes, the connection that has waited longest for its
+    // request, be it half of one, is closed.
     int max_connections = 1024;
     // A connection on which nothing moves for so long is closed.
     absl::Duration idle_timeout = absl::Seconds(60);
@@ -80,6 +82,8 @@ class HttpServer {
   // Shuts the connections down that have waited for a request for too long,
   // until the end.
   void Sweep();
+  // Closes the one that has waited longest, if there are too many.
+  void MakeRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
   const Handler handler_;
@@ -89,6 +93,7 @@ class HttpServer {
   std::condition_variable none_;
   int exchanges_ ABSL_GUARDED_BY(mutex_) = 0;  // begun and not ended
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  int connections_ ABSL_GUARDED_BY(mutex_) = 0;
   // Since when a connection, by its socket, has waited for a request.
   std::map<int, absl::Time> waiting_since_ ABSL_GUARDED_BY(mutex_);
   std::condition_variable stop_;

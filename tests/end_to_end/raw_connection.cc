@@ -7,6 +7,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -15,6 +16,8 @@ namespace tern {
 namespace {
 
 constexpr timeval kSendTimeout = {.tv_sec = 10, .tv_usec = 0};
+
+constexpr in_addr_t kOtherLoopback = INADDR_LOOPBACK + 1;
 
 // HPACK's static table (RFC 7541, appendix A).
 constexpr absl::string_view kMethodPost("\x83", 1);
@@ -59,6 +62,13 @@ absl::StatusOr<RawConnection> RawConnection::Open(const std::string& target) {
   RawConnection connection(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   setsockopt(connection.socket_, SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout,
              sizeof kSendTimeout);
+  if (absl::StartsWith(parts.first, "127.")) {
+    sockaddr_in source = {};
+    source.sin_family = AF_INET;
+    source.sin_addr.s_addr = htonl(kOtherLoopback);
+    bind(connection.socket_, reinterpret_cast<sockaddr*>(&source),
+         sizeof source);
+  }
   if (connect(connection.socket_, reinterpret_cast<sockaddr*>(&address),
               sizeof address) != 0) {
     return absl::UnavailableError(absl::StrCat("no connection to ", target));

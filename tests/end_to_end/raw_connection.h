@@ -18,7 +18,8 @@ namespace tern {
 
 class RawConnection {
  public:
-  // `target` is an IPv4 address and a port.
+  // `target` is an IPv4 address and a port. To this machine it comes from
+  // 127.0.0.2, and so looks like another one.
   // Errors: INVALID_ARGUMENT; UNAVAILABLE where nothing can be reached there.
   static absl::StatusOr<RawConnection> Open(const std::string& target);
   ~RawConnection();

@@ -17,10 +17,12 @@ namespace tern {
 namespace {
 
 // A connection to that port of 127.0.0.1; -1 where nobody listens.
-int Connect(int port) {
+int Connect(int port, in_addr_t from = INADDR_LOOPBACK) {
   const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address = {};
   address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(from);
+  bind(connection, reinterpret_cast<sockaddr*>(&address), sizeof address);
   address.sin_port = htons(static_cast<uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (connect(connection, reinterpret_cast<sockaddr*>(&address),
@@ -29,6 +31,13 @@ int Connect(int port) {
   }
   close(connection);
   return -1;
+}
+
+in_addr_t PeerOf(int connection) {
+  sockaddr_in peer = {};
+  socklen_t size = sizeof peer;
+  getpeername(connection, reinterpret_cast<sockaddr*>(&peer), &size);
+  return ntohl(peer.sin_addr.s_addr);
 }
 
 void Await(const std::atomic<int>& count, int least) {
@@ -55,6 +64,32 @@ TEST(AcceptorTest, HandsConnectionsOverUntilItIsStopped) {
   (*acceptor)->Stop();
 
   EXPECT_EQ(Connect((*acceptor)->port()), -1);
+}
+
+TEST(AcceptorTest, AFloodOfConnectionsDelaysNoneFromElsewhere) {
+  auto acceptor = Acceptor::Listen("127.0.0.1:0");
+  ASSERT_TRUE(acceptor.ok());
+  std::atomic<int> taken = 0, other_came_after = 0;
+  (*acceptor)->Start(
+      [&](int connection) {
+        ++taken;
+        if (PeerOf(connection) == INADDR_LOOPBACK)
+          other_came_after = taken.load();
+        close(connection);
+      },
+      [] {});
+  constexpr int kFlood = 300;
+  std::vector<int> flood;
+  for (int i = 0; i < kFlood; ++i) {
+    flood.push_back(Connect((*acceptor)->port(), INADDR_LOOPBACK + 1));
+  }
+
+  const int other = Connect((*acceptor)->port());
+  Await(taken, kFlood + 1);
+
+  EXPECT_LT(other_came_after, kFlood);
+  close(other);
+  for (const int connection : flood) close(connection);
 }
 
 TEST(AcceptorTest, APortThatIsTakenIsNamed) {
