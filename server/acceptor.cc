@@ -80,6 +80,11 @@ int ListeningSocket(const addrinfo& info) {
   return -1;
 }
 
+bool HasGone(int connection) {
+  pollfd peer = {.fd = connection, .events = POLLRDHUP, .revents = 0};
+  return poll(&peer, 1, /*timeout=*/0) > 0;
+}
+
 absl::Status CannotListenError(absl::string_view address,
                                absl::string_view reason) {
   return absl::UnavailableError(
@@ -170,8 +175,13 @@ void Acceptor::Run() {
       if (waited[i].revents != 0) Accept(waited[i].fd);
     }
     if (queue_.empty() || clock.Now() < next) continue;
+    const int connection = *queue_.Pop();
+    if (HasGone(connection)) {
+      close(connection);
+      continue;
+    }
     next = clock.Now() + interval;
-    take_(*queue_.Pop());
+    take_(connection);
   }
 }
 

@@ -59,8 +59,10 @@ TEST(AcceptorTest, HandsConnectionsOverUntilItIsStopped) {
       },
       [] {});
 
-  for (int i = 0; i < 3; ++i) close(Connect((*acceptor)->port()));
+  std::vector<int> clients;
+  for (int i = 0; i < 3; ++i) clients.push_back(Connect((*acceptor)->port()));
   Await(taken, 3);
+  for (const int client : clients) close(client);
   (*acceptor)->Stop();
 
   EXPECT_EQ(Connect((*acceptor)->port()), -1);
@@ -140,8 +142,9 @@ TEST(AcceptorTest, RefusesConnectionsPastTheFileLimitAndTakesThemAgainLater) {
   close(connection);
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 
-  close(Connect((*acceptor)->port()));
+  const int later = Connect((*acceptor)->port());
   Await(taken, 1);
+  close(later);
 }
 
 }  // namespace
