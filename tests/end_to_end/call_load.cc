@@ -16,13 +16,13 @@
 namespace tern {
 namespace {
 
+constexpr int kRequests = 500;
+
 class Load {
  public:
   Load(const std::string& target, const CallLoadOptions& options)
       : options_(options), random_(options.seed) {
-    for (const std::string& text : RandomTexts(200, options.seed)) {
-      texts_.push_back(text);
-    }
+    MakeRequests();
     grpc::ChannelArguments arguments;
     arguments.SetUserAgentPrefix(absl::StrCat("call-load-", options.seed));
     arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
@@ -54,21 +54,30 @@ class Load {
  private:
   struct Call {
     grpc::ClientContext context;
-    v1::ClassifyRequest request;
     v1::ClassifyResponse response;
     absl::Time begun;
   };
 
+  // Once, since clients share the server's cores.
+  void MakeRequests() {
+    const auto texts = RandomTexts(200, options_.seed);
+    for (int i = 0; i < kRequests; ++i) {
+      v1::ClassifyRequest& request = requests_.emplace_back();
+      request.set_model(options_.model);
+      for (int input = 0; input < options_.texts; ++input) {
+        request.add_inputs()->set_text(texts[random_() % texts.size()]);
+      }
+    }
+  }
+
   void Begin() {
     auto* call = new Call;
+    const v1::ClassifyRequest* request = nullptr;
     {
       std::lock_guard lock(mutex_);
       ++running_;
       ++report_.calls;
-      call->request.set_model(options_.model);
-      for (int i = 0; i < options_.texts; ++i) {
-        call->request.add_inputs()->set_text(texts_[random_() % texts_.size()]);
-      }
+      request = &requests_[random_() % requests_.size()];
     }
     if (!options_.tenant.empty()) {
       call->context.AddMetadata("x-tenant", options_.tenant);
@@ -77,7 +86,7 @@ class Load {
     call->context.set_deadline(
         absl::ToChronoTime(call->begun + options_.deadline));
     stub_->async()->Classify(
-        &call->context, &call->request, &call->response,
+        &call->context, request, &call->response,
         [this, call](const grpc::Status& status) { End(call, status); });
   }
 
@@ -92,7 +101,7 @@ class Load {
   }
 
   const CallLoadOptions options_;
-  std::vector<std::string> texts_;
+  std::vector<v1::ClassifyRequest> requests_;
   std::unique_ptr<v1::InferenceService::Stub> stub_;
   absl::Time end_;
 
