@@ -67,10 +67,12 @@ class Call {
     trace_ = ParseTraceparent(traceparent);
   }
 
-  // Whether the queue has room for a call of this tenant: asked before the work
-  // of reading its message. Errors: RESOURCE_EXHAUSTED, UNAVAILABLE.
-  absl::Status CheckRoom() const {
-    return environment_.scheduler.CheckRoom(request_->tenant);
+  // Whether the queue has room for a call of this tenant whose message is that
+  // long: asked before the work of reading it.
+  // Errors: RESOURCE_EXHAUSTED, UNAVAILABLE.
+  absl::Status CheckRoom(size_t message_bytes) const {
+    return environment_.scheduler.CheckRoom(
+        request_->tenant, static_cast<int64_t>(message_bytes));
   }
 
   // The bytes of a load report that goes along with the end of this call; empty

@@ -39,7 +39,7 @@ class Reactor final : public grpc::ServerUnaryReactor {
   // Runs on a thread of gRPC; the call may have ended when this returns.
   void Start(const grpc::ByteBuffer& bytes) {
     SetCaller(*context_, *call_);
-    absl::Status ready = call_->CheckRoom();
+    absl::Status ready = call_->CheckRoom(bytes.Length());
     if (ready.ok()) {
       ready = NoThrow("the message could not be read", [&] {
         return ParseMessage(bytes, call_->request_message());

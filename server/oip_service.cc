@@ -85,11 +85,12 @@ class OipService::Stream final
     }
     if (entry == nullptr) return;
     SetCaller(context_, entry->call);
-    entry->call.Start(entry->call.CheckRoom(),
-                      DeadlineOf(context_, service_.environment_.clock),
-                      [this, &entry = *entry](const absl::Status& status) {
-                        OnCallEnd(entry, status);
-                      });
+    entry->call.Start(
+        entry->call.CheckRoom(entry->call.request_message().ByteSizeLong()),
+        DeadlineOf(context_, service_.environment_.clock),
+        [this, &entry = *entry](const absl::Status& status) {
+          OnCallEnd(entry, status);
+        });
     std::lock_guard lock(mutex_);
     Read();
   }

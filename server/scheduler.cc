@@ -1,6 +1,7 @@
 #include "server/scheduler.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "server/status_mapping.h"
@@ -9,6 +10,10 @@ namespace tern {
 namespace {
 
 // Where the pace is not known.
+// Of the tokens that a message's length promises.
+constexpr double kExpectedPart = 0.75;
+// Of the latest message in what messages have promised.
+constexpr double kNewWeight = 0.05;
 constexpr absl::Duration kFirstRetryDelay = absl::Milliseconds(100);
 constexpr absl::Duration kLeastRetryDelay = absl::Milliseconds(1);
 constexpr absl::Duration kMostRetryDelay = absl::Seconds(10);
@@ -45,15 +50,18 @@ absl::Status Scheduler::Push(std::shared_ptr<Request> request) {
   request->logits.resize(request->sequences.size());
   request->queued_at = now;
 
+  const FairQueue::Size size = FairQueue::SizeOf(*request);
   Ended ended;
   absl::Status status;
   {
     std::lock_guard lock(mutex_);
-    status = ReasonToDrop(*request, now);
-    if (status.ok()) {
-      status =
-          MakeRoom(request->tenant, FairQueue::SizeOf(*request), now, ended);
+    if (request->message_bytes > 0) {
+      const double seen =
+          static_cast<double>(size.tokens) / request->message_bytes;
+      tokens_per_byte_ += kNewWeight * (seen - tokens_per_byte_);
     }
+    status = ReasonToDrop(*request, now);
+    if (status.ok()) status = MakeRoom(request->tenant, size, now, ended);
     if (status.ok() && now + pace_.TimeOf(queue_.TokensUntil(*request), now) >
                            request->deadline) {
       status = TooLateError();
@@ -61,9 +69,8 @@ absl::Status Scheduler::Push(std::shared_ptr<Request> request) {
     tenants_.AddRequest(request->tenant, status.ok());
     if (status.ok()) {
       request->progress.queued = true;
-      const int64_t tokens = FairQueue::SizeOf(*request).tokens;
-      request->progress.computing_time = pace_.TimeOf(tokens, now);
-      quotas_.Charge(request->tenant, tokens, now);
+      request->progress.computing_time = pace_.TimeOf(size.tokens, now);
+      quotas_.Charge(request->tenant, size.tokens, now);
       queue_.Add(std::move(request));
       ++counts_.accepted;
       ++counts_.in_flight;
@@ -74,13 +81,19 @@ absl::Status Scheduler::Push(std::shared_ptr<Request> request) {
   return status;
 }
 
-absl::Status Scheduler::CheckRoom(const std::string& tenant) {
+absl::Status Scheduler::CheckRoom(const std::string& tenant,
+                                  int64_t message_bytes) {
   Ended ended;
   absl::Status status;
   {
     std::lock_guard lock(mutex_);
-    status =
-        MakeRoom(tenant, {.requests = 1, .tokens = 1}, clock_->Now(), ended);
+    const double tokens =
+        kExpectedPart * tokens_per_byte_ * static_cast<double>(message_bytes);
+    status = MakeRoom(tenant,
+                      {.requests = 1,
+                       .tokens = std::max<int64_t>(1, std::llround(tokens)),
+                       .bytes = message_bytes},
+                      clock_->Now(), ended);
     if (!status.ok()) tenants_.AddRequest(tenant, false);
   }
   CallDone(ended);

@@ -79,10 +79,11 @@ class Scheduler {
   // larger than the queue is taken when nothing waits.
   absl::Status Push(std::shared_ptr<Request> request);
 
-  // What Push will say of any request of the tenant, if that is certain already
+  // What Push would say of a request of the tenant whose message is that long
   // (UNAVAILABLE, RESOURCE_EXHAUSTED): a handler asks before it does the work
-  // of making one.
-  absl::Status CheckRoom(const std::string& tenant);
+  // of making one. It is taken to have three quarters of the tokens that
+  // messages of its length have had, so one that just fits may be refused.
+  absl::Status CheckRoom(const std::string& tenant, int64_t message_bytes);
 
   // Says that nobody awaits the answer any more: ends a request that Push took
   // and that has not ended, at once, as expired or cancelled; what it had
@@ -148,6 +149,8 @@ class Scheduler {
   Counts counts_ ABSL_GUARDED_BY(mutex_);  // but for waiting_*: the queue's
   TenantCounts tenants_ ABSL_GUARDED_BY(mutex_);
   TenantQuotas quotas_ ABSL_GUARDED_BY(mutex_);
+  // Of the messages that came, fading.
+  double tokens_per_byte_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -230,9 +230,9 @@ TEST_F(SchedulerTest, AFloodingTenantLeavesRoomForOthers) {
   int flooded = 0;
   while (push("flood")) ++flooded;
   EXPECT_EQ(flooded, 4);
-  EXPECT_EQ(scheduler_->CheckRoom("flood").code(),
+  EXPECT_EQ(scheduler_->CheckRoom("flood", 0).code(),
             absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(scheduler_->CheckRoom("quiet"), absl::OkStatus());
+  EXPECT_EQ(scheduler_->CheckRoom("quiet", 0), absl::OkStatus());
   EXPECT_TRUE(push("quiet"));
   EXPECT_TRUE(push("quiet"));
   EXPECT_FALSE(push("quiet"));
@@ -251,21 +251,35 @@ TEST_F(SchedulerTest, ATenantPastItsQuotaIsToldWhenToComeBack) {
   const absl::Status refused = push("a", 1);
   EXPECT_TRUE(IsQuotaExceeded(refused)) << refused;
   EXPECT_EQ(RetryDelay(refused), absl::Milliseconds(1500));
-  EXPECT_TRUE(IsQuotaExceeded(scheduler_->CheckRoom("a")));
+  EXPECT_TRUE(IsQuotaExceeded(scheduler_->CheckRoom("a", 0)));
   EXPECT_EQ(push("b", 1), absl::OkStatus());
   clock_.Advance(absl::Milliseconds(1500));
   EXPECT_EQ(push("a", 1), absl::OkStatus());
 }
 
+TEST_F(SchedulerTest, ForeseesFromItsLengthThatAMessageHasTooManyTokens) {
+  Restart({.max_waiting_tokens = 1000});
+  for (int i = 0; i < 200; ++i) {  // a token for every 4 bytes
+    auto request = MakeRequest("", {4});
+    request->message_bytes = 16;
+    ASSERT_EQ(scheduler_->Push(request), absl::OkStatus());
+  }
+
+  EXPECT_EQ(scheduler_->CheckRoom("", 900), absl::OkStatus());
+  EXPECT_EQ(scheduler_->CheckRoom("", 1200).code(),
+            absl::StatusCode::kResourceExhausted);
+}
+
 TEST_F(SchedulerTest, SaysBeforehandThatItIsFullOrClosed) {
   Restart({.max_waiting_requests = 1});
-  EXPECT_EQ(scheduler_->CheckRoom(""), absl::OkStatus());
+  EXPECT_EQ(scheduler_->CheckRoom("", 0), absl::OkStatus());
   Push("a", {10});
-  const absl::Status full = scheduler_->CheckRoom("");
+  const absl::Status full = scheduler_->CheckRoom("", 0);
   EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_TRUE(RetryDelay(full).has_value());
   scheduler_->Close();
-  EXPECT_EQ(scheduler_->CheckRoom("").code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(scheduler_->CheckRoom("", 0).code(),
+            absl::StatusCode::kUnavailable);
 }
 
 // Computes full batches of 100 tokens, `time` each.
