@@ -3,6 +3,7 @@
 //   call_load ADDRESS : prints one line of name=value; times in milliseconds.
 
 #include <cstdio>
+#include <ctime>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -46,7 +47,7 @@ int main(int argc, char** argv) {
   std::printf(
       "calls=%lld ok=%lld refused=%lld expired=%lld other=%lld seconds=%.3f "
       "ok_per_second=%.3f p50=%.3f p99=%.3f refused_p50=%.3f "
-      "refused_p99=%.3f\n",
+      "refused_p99=%.3f cpu_seconds=%.3f\n",
       static_cast<long long>(report.calls), count(StatusCode::OK),
       count(StatusCode::RESOURCE_EXHAUSTED),
       count(StatusCode::DEADLINE_EXCEEDED), report.calls - known,
@@ -54,6 +55,7 @@ int main(int argc, char** argv) {
       count(StatusCode::OK) / absl::ToDoubleSeconds(report.time),
       milliseconds(StatusCode::OK, 0.5), milliseconds(StatusCode::OK, 0.99),
       milliseconds(StatusCode::RESOURCE_EXHAUSTED, 0.5),
-      milliseconds(StatusCode::RESOURCE_EXHAUSTED, 0.99));
+      milliseconds(StatusCode::RESOURCE_EXHAUSTED, 0.99),
+      static_cast<double>(std::clock()) / CLOCKS_PER_SEC);
   return 0;
 }
