@@ -12,6 +12,7 @@
 #include "server/answer_call.h"
 #include "server/classify_call.h"
 #include "server/embed_call.h"
+#include "server/json_depth.h"
 #include "server/model_service.h"
 #include "server/oip_call.h"
 #include "server/oip_json.h"
@@ -115,6 +116,7 @@ HttpResponse ProtoJson(const google::protobuf::Message& message) {
 
 absl::Status ParseProtoJson(const std::string& body,
                             google::protobuf::Message& message) {
+  if (absl::Status depth = CheckJsonDepth(body); !depth.ok()) return depth;
   const auto status =
       google::protobuf::util::JsonStringToMessage(body, &message);
   if (status.ok()) return absl::OkStatus();

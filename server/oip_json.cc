@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/json_depth.h"
 
 namespace tern {
 namespace {
@@ -258,6 +259,7 @@ absl::Status ParseOipBody(absl::string_view body, size_t json_bytes,
   }
   absl::string_view binary = body.substr(json_bytes);
   const absl::string_view text = body.substr(0, json_bytes);
+  if (absl::Status depth = CheckJsonDepth(text); !depth.ok()) return depth;
   const json object = json::parse(text.begin(), text.end(), nullptr,
                                   /*allow_exceptions=*/false);
   if (!object.is_object()) return Expected("body", "a JSON object");
