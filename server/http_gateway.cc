@@ -329,7 +329,9 @@ void HttpGateway::StartCall(std::shared_ptr<Call> call,
   }
   absl::Status ready = parsed;
   ready.Update(timeout.status());
-  if (ready.ok()) ready = started->CheckRoom(request.body.size());
+  if (ready.ok()) {
+    ready = started->CheckRoom(started->request_message().ByteSizeLong());
+  }
   started->Start(ready,
                  environment_.clock.Now() + timeout.value_or(kDefaultTimeout),
                  [this, started, render = std::move(render), render_error,
