@@ -75,8 +75,9 @@ TEST(AcceptorTest, AFloodOfConnectionsDelaysNoneFromElsewhere) {
   (*acceptor)->Start(
       [&](int connection) {
         ++taken;
-        if (PeerOf(connection) == INADDR_LOOPBACK)
+        if (PeerOf(connection) == INADDR_LOOPBACK) {
           other_came_after = taken.load();
+        }
         close(connection);
       },
       [] {});
@@ -92,6 +93,29 @@ TEST(AcceptorTest, AFloodOfConnectionsDelaysNoneFromElsewhere) {
   EXPECT_LT(other_came_after, kFlood);
   close(other);
   for (const int connection : flood) close(connection);
+}
+
+TEST(AcceptorTest, ConnectionsWhoseClientHasGoneAreNotHandedOver) {
+  auto acceptor = Acceptor::Listen("127.0.0.1:0");
+  ASSERT_TRUE(acceptor.ok());
+  std::atomic<int> taken = 0, stayed = 0;
+  (*acceptor)->Start(
+      [&](int connection) {
+        ++taken;
+        char byte = 0;
+        if (recv(connection, &byte, 1, MSG_DONTWAIT) == 1) ++stayed;
+        close(connection);
+      },
+      [] {});
+  constexpr int kGone = 200;
+  for (int i = 0; i < kGone; ++i) close(Connect((*acceptor)->port()));
+
+  const int client = Connect((*acceptor)->port());
+  ASSERT_EQ(write(client, "x", 1), 1);
+  Await(stayed, 1);
+
+  EXPECT_LT(taken, kGone);
+  close(client);
 }
 
 TEST(AcceptorTest, APortThatIsTakenIsNamed) {
