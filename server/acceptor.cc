@@ -145,6 +145,7 @@ void Acceptor::Start(std::function<void(int connection)> take,
                      std::function<void()> refused) {
   take_ = std::move(take);
   refused_ = std::move(refused);
+  interval_ = absl::Seconds(1) / (kConnectionsPerSecond * EffectiveCores());
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -161,8 +162,6 @@ void Acceptor::Run() {
   for (const int listener : listeners_) {
     waited.push_back({.fd = listener, .events = POLLIN, .revents = 0});
   }
-  const absl::Duration interval =
-      absl::Seconds(1) / (kConnectionsPerSecond * EffectiveCores());
   const MonotonicClock clock;
   absl::Time next = clock.Now();  // when one may be taken
   while (true) {
@@ -180,7 +179,7 @@ void Acceptor::Run() {
       close(connection);
       continue;
     }
-    next = clock.Now() + interval;
+    next = clock.Now() + interval_;
     take_(connection);
   }
 }

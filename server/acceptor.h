@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "server/connection_queue.h"
 
 namespace tern {
@@ -52,8 +53,9 @@ class Acceptor {
 
   int port_ = 0;
   std::vector<int> listeners_;
-  ConnectionQueue queue_;  // the thread's, while it runs
-  int stop_event_ = -1;    // readable when it is time to stop
+  ConnectionQueue queue_;    // the thread's, while it runs
+  int stop_event_ = -1;      // readable when it is time to stop
+  absl::Duration interval_;  // between connections that are handed over
   std::function<void(int)> take_;
   std::function<void()> refused_;
   std::thread thread_;
