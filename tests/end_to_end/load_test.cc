@@ -70,7 +70,7 @@ TEST_F(LoadTest, AccountsForEveryCallOfAStorm) {
   ASSERT_NE(server, nullptr);
 
   const StormReport report =
-      RunStorm(server->target(), {.model = "tiny", .calls = 3000});
+      RunStorm(server->target(), {.model = "tiny", .calls = 1000});
 
   const auto accounting = ReadAccounting(server->metrics_target());
   ASSERT_TRUE(accounting.ok()) << accounting.status();

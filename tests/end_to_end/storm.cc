@@ -33,29 +33,50 @@ Kind RandomKind(std::mt19937& random) {
   return percent < 95 ? Kind::kEmptyText : Kind::kNoSuchModel;
 }
 
-// 0 to 20 ms, often near 0.
-absl::Duration ShortTime(std::mt19937& random) {
-  const double part = std::uniform_real_distribution<double>()(random);
-  return absl::Milliseconds(20) * part * part;
-}
+// Times about as long as an answer takes, on whatever machine: calls that end
+// so soon are caught at every stage.
+class ShortTimes {
+ public:
+  // From 0 to twice the usual time, often near 0.
+  absl::Duration Next(std::mt19937& random) const {
+    const double part = std::uniform_real_distribution<double>()(random);
+    return absl::Microseconds(2 * usual_us_.load() * part * part);
+  }
+
+  void Answered(absl::Duration took) {
+    usual_us_ = (7 * usual_us_.load() + absl::ToInt64Microseconds(took)) / 8;
+  }
+
+ private:
+  std::atomic<int64_t> usual_us_ = 10'000;
+};
 
 grpc::StatusCode RunCall(v1::InferenceService::Stub& stub,
                          const v1::ClassifyRequest& request, Kind kind,
-                         std::mt19937& random) {
+                         ShortTimes& short_times, std::mt19937& random) {
   grpc::ClientContext context;
-  const absl::Duration deadline =
-      kind == Kind::kShortDeadline ? ShortTime(random) : absl::Minutes(2);
-  context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
+  const absl::Time start = absl::Now();
+  const absl::Duration deadline = kind == Kind::kShortDeadline
+                                      ? short_times.Next(random)
+                                      : absl::Minutes(2);
+  context.set_deadline(absl::ToChronoTime(start + deadline));
   v1::ClassifyResponse response;
   std::promise<grpc::StatusCode> code;
   stub.async()->Classify(
       &context, &request, &response,
       [&](const grpc::Status& status) { code.set_value(status.error_code()); });
   if (kind == Kind::kCancelled) {
-    absl::SleepFor(ShortTime(random));
+    absl::SleepFor(short_times.Next(random));
     context.TryCancel();
   }
-  return code.get_future().get();
+  const grpc::StatusCode end = code.get_future().get();
+  if (end == grpc::StatusCode::OK) short_times.Answered(absl::Now() - start);
+  // As clients do: else the queue is full of calls that wait, and few are
+  // accepted.
+  if (end == grpc::StatusCode::RESOURCE_EXHAUSTED) {
+    absl::SleepFor(short_times.Next(random));
+  }
+  return end;
 }
 
 void Count(grpc::StatusCode code, StormReport& report) {
@@ -106,6 +127,7 @@ absl::Status Check(bool holds, absl::string_view what, const StormReport& r,
 StormReport RunStorm(const std::string& target, const StormOptions& options) {
   const std::vector<std::string> texts = RandomTexts(200, options.seed);
   std::atomic<int> calls_left = options.calls;
+  ShortTimes short_times;
   std::mutex mutex;
   StormReport report;  // guarded by mutex until the threads have ended
 
@@ -126,7 +148,8 @@ StormReport RunStorm(const std::string& target, const StormOptions& options) {
         request.add_inputs()->set_text(
             kind == Kind::kEmptyText ? "" : texts[random() % texts.size()]);
       }
-      const grpc::StatusCode code = RunCall(*stub, request, kind, random);
+      const grpc::StatusCode code =
+          RunCall(*stub, request, kind, short_times, random);
       std::lock_guard lock(mutex);
       Count(code, report);
     }
