@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "kernels/variant.h"
+
 namespace tern {
 namespace {
 
@@ -56,6 +58,32 @@ double DpbusdOnce() {
   return kPeakSteps * kStepsAtOnce * 64 / (ThreadCpuSeconds() - start);
 }
 
+double TdpbusdOnce() {
+  struct alignas(64) {
+    uint8_t palette = 1;
+    uint8_t unused[15] = {};
+    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+  } config;
+  long steps = kPeakSteps;
+  const double start = ThreadCpuSeconds();
+  asm volatile(
+      "ldtilecfg %1\n\t"
+      "1:\n\t"
+      "tdpbusd %%tmm6, %%tmm4, %%tmm0\n\t"
+      "tdpbusd %%tmm7, %%tmm4, %%tmm1\n\t"
+      "tdpbusd %%tmm6, %%tmm5, %%tmm2\n\t"
+      "tdpbusd %%tmm7, %%tmm5, %%tmm3\n\t"
+      "dec %0\n\t"
+      "jnz 1b\n\t"
+      "tilerelease"
+      : "+r"(steps)
+      : "m"(config)
+      : "cc");
+  constexpr double kMultiplications = 4 * 16 * 16 * 64;
+  return kPeakSteps * kMultiplications / (ThreadCpuSeconds() - start);
+}
+
 // Neighbours on the machine only ever slow a try down.
 template <typename Try>
 double BestOf(const Try& once) {
@@ -80,9 +108,14 @@ double DpbusdPeak() {
   return __builtin_cpu_supports("avx512vnni") ? BestOf(DpbusdOnce) : 0;
 }
 
+double TdpbusdPeak() {
+  return ChooseVariant("amx").ok() ? BestOf(TdpbusdOnce) : 0;
+}
+
 double PeakOfVariant(absl::string_view variant) {
   if (variant == "avx2") return MaddubsPeak();
   if (variant == "avx512_vnni") return DpbusdPeak();
+  if (variant == "amx") return TdpbusdPeak();
   return 0;
 }
 

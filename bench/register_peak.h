@@ -19,6 +19,7 @@ double ThreadCpuSeconds();
 // of tens of microseconds; 0 where the CPU lacks the instruction.
 double MaddubsPeak();  // 256-bit vpmaddubsw, then vpaddw
 double DpbusdPeak();   // 512-bit vpdpbusd
+double TdpbusdPeak();  // tdpbusd on tiles of 16 rows x 64 bytes
 
 // The peak of the instruction that the variant of this name sums products
 // with; 0 where there is none.

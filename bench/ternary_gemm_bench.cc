@@ -5,8 +5,8 @@
 //
 // Shapes are those of BERT-base and MiniLM; weights rotate over 12 layers, so
 // that caches hold what they hold in a model. MAC/s counts multiply-adds,
-// of_maddubs and of_dpbusd compare it with the peaks taken around the timed
-// loop (1 is the most that summing in registers can do). Each case first
+// of_maddubs and its like compare it with the peaks taken around the timed loop
+// (1 is the most that summing in registers can do). Each case first
 // compares its answer with the scalar variant's.
 
 #include <algorithm>
@@ -28,13 +28,26 @@ namespace {
 constexpr int kLayers = 12;
 
 // The better of what is measured around a timed loop.
-struct Peaks {
-  double maddubs = 0;
-  double dpbusd = 0;
+class Peaks {
+ public:
   void Measure() {
-    maddubs = std::max(maddubs, MaddubsPeak());
-    dpbusd = std::max(dpbusd, DpbusdPeak());
+    maddubs_ = std::max(maddubs_, MaddubsPeak());
+    dpbusd_ = std::max(dpbusd_, DpbusdPeak());
+    tdpbusd_ = std::max(tdpbusd_, TdpbusdPeak());
   }
+
+  void Compare(double macs_per_second, benchmark::UserCounters& counters) {
+    for (const auto& [name, peak] :
+         {std::pair("of_maddubs", maddubs_), std::pair("of_dpbusd", dpbusd_),
+          std::pair("of_tdpbusd", tdpbusd_)}) {
+      if (peak > 0) counters[name] = macs_per_second / peak;
+    }
+  }
+
+ private:
+  double maddubs_ = 0;
+  double dpbusd_ = 0;
+  double tdpbusd_ = 0;
 };
 
 struct Shape {
@@ -150,12 +163,7 @@ void Measure(benchmark::State& state, Problem& problem, double tolerance,
   using benchmark::Counter;
   state.counters["MAC/s"] =
       Counter(macs, Counter::kIsIterationInvariantRate, Counter::kIs1000);
-  if (peaks.maddubs > 0) {
-    state.counters["of_maddubs"] = macs / seconds / peaks.maddubs;
-  }
-  if (peaks.dpbusd > 0) {
-    state.counters["of_dpbusd"] = macs / seconds / peaks.dpbusd;
-  }
+  peaks.Compare(macs / seconds, state.counters);
   state.SetBytesProcessed(
       state.iterations() *
       static_cast<int64_t>(weight_bytes + shape.m * (shape.k + 4.0 * shape.n)));

@@ -6,12 +6,12 @@
 // ternary_tiles.h says; a tile of 6 rows x 64 columns keeps 24 accumulators.
 
 #include "kernels/avx512_intrinsics.h"
+#include "kernels/ternary_rows_avx512.h"
 #include "kernels/ternary_tiles.h"
 
 namespace tern::TERN_AVX512_NAMESPACE {
 namespace {
 
-constexpr int kLanes = 16;  // columns of a vector: int32 lanes
 constexpr int kVectors = kTileColumns / kLanes;
 // How far ahead codes are fetched; past their end it does nothing. Measured on
 // Zen 4, where the hardware alone falls behind at few rows of large matrices.
@@ -27,48 +27,10 @@ struct Chunk {
   int32_t row_sums[kRowChunk];  // sum_p q[p]
 };
 
-// `bytes` is a multiple of 64.
-int32_t SumRow(const uint8_t* q, int bytes) {
-  const __m512i ones = _mm512_set1_epi8(1);
-  __m512i sums = _mm512_setzero_si512();
-  for (int p = 0; p < bytes; p += 64) {
-    sums = _mm512_dpbusd_epi32(sums, _mm512_loadu_si512(q + p), ones);
-  }
-  int32_t lanes[kLanes];
-  _mm512_storeu_si512(lanes, sums);
-  int32_t sum = 0;
-  for (const int32_t lane : lanes) sum += lane;
-  return sum;
-}
-
 __m512i BroadcastFour(const uint8_t* q) {
   int32_t four;
   __builtin_memcpy(&four, q, sizeof(four));
   return _mm512_set1_epi32(four);
-}
-
-// y[row][column ...] of one vector of columns; see variant.h for the formula.
-void Store(const Chunk& chunk, int row, int column, __m512i sum) {
-  const TernaryKernelArgs& args = *chunk.args;
-  const int left = args.last_column - column;
-  if (left <= 0) return;
-  const __mmask16 mask =
-      left >= kLanes ? 0xffff : static_cast<__mmask16>((1 << left) - 1);
-  const RowScale scale = args.x.scales[chunk.first_row + row];
-  float* const y = args.y +
-                   static_cast<size_t>(chunk.first_row + row) * args.y_stride +
-                   column;
-  const __m512i column_sums =
-      _mm512_maskz_loadu_epi32(mask, args.column_sums + column);
-  const __m512 bias = _mm512_maskz_loadu_ps(mask, args.bias + column);
-  sum = _mm512_sub_epi32(sum, _mm512_set1_epi32(chunk.row_sums[row]));
-  sum = _mm512_sub_epi32(
-      sum,
-      _mm512_mullo_epi32(column_sums, _mm512_set1_epi32(scale.zero_point)));
-  _mm512_mask_storeu_ps(
-      y, mask,
-      _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum),
-                      _mm512_set1_ps(scale.scale * args.alpha), bias));
 }
 
 // Rows [row, row + kRows) of the chunk times one block of columns.
@@ -114,7 +76,8 @@ void Tile(const Chunk& chunk, int row, int column, const uint8_t* codes) {
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
-      Store(chunk, row + r, column + v * kLanes, sums[r][v]);
+      StoreColumns(*chunk.args, chunk.first_row + row + r, column + v * kLanes,
+                   sums[r][v], chunk.row_sums[row + r]);
     }
   }
 }

@@ -89,4 +89,8 @@ namespace avx512_vnni {
 PackedTernary PackTernary(const TernaryMatrix& w) { return PackTiles(w); }
 }  // namespace avx512_vnni
 
+namespace amx {
+PackedTernary PackTernary(const TernaryMatrix& w) { return PackTiles(w); }
+}  // namespace amx
+
 }  // namespace tern

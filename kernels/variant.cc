@@ -1,5 +1,9 @@
 #include "kernels/variant.h"
 
+#include <asm/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -20,6 +24,20 @@ bool Supports_avx512_vnni() {
          __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("fma");
+}
+
+// Linux saves the tile registers only for processes that have asked for them
+// (Documentation/arch/x86/xstate.rst).
+bool TilesAreGranted() {
+  constexpr int kTileData = 18;  // XFEATURE_XTILEDATA
+  static const bool granted =
+      syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, kTileData) == 0;
+  return granted;
+}
+
+bool Supports_amx() {
+  return Supports_avx512_vnni() && __builtin_cpu_supports("amx-tile") &&
+         __builtin_cpu_supports("amx-int8") && TilesAreGranted();
 }
 
 bool Supports_avx2() {
@@ -43,22 +61,22 @@ void RunTernaryGemm(const TernaryGemmArgs& args) {
            .last_column = args.last_column});
 }
 
-#define TERN_VARIANT(isa)                               \
+#define TERN_VARIANT(isa, row_isa)                      \
   constexpr Variant kVariant_##isa = {                  \
       .name = #isa,                                     \
       .supported = Supports_##isa,                      \
       .pack_ternary = isa::PackTernary,                 \
       .ternary_gemm = RunTernaryGemm<isa::TernaryGemm>, \
-      .quantize_rows = isa::QuantizeRows,               \
-      .add_layer_norm = isa::AddLayerNorm,              \
-      .activate = isa::Activate,                        \
-      .attention_int8 = isa::AttentionInt8,             \
-      .attention_fp32 = isa::AttentionFp32,             \
+      .quantize_rows = row_isa::QuantizeRows,           \
+      .add_layer_norm = row_isa::AddLayerNorm,          \
+      .activate = row_isa::Activate,                    \
+      .attention_int8 = row_isa::AttentionInt8,         \
+      .attention_fp32 = row_isa::AttentionFp32,         \
   };
 #include "kernels/kernels.inc"
 #undef TERN_VARIANT
 
-#define TERN_VARIANT(isa) &kVariant_##isa,
+#define TERN_VARIANT(isa, row_isa) &kVariant_##isa,
 constexpr const Variant* kVariants[] = {
 #include "kernels/kernels.inc"
 };

@@ -1,6 +1,6 @@
 // What each variant implements; kernels/variant.cc makes the tables of these.
 //
-// Every line of kernels.inc has a namespace of its name with these functions.
+// The namespaces that kernels.inc names have these functions.
 // Files built with ISA flags include this header, hence only plain structs are
 // visible here: an inline function of the standard library compiled with AVX
 // flags could be linked into the baseline path.
@@ -33,10 +33,14 @@ struct TernaryKernelArgs {
   int last_column = 0;
 };
 
-#define TERN_DECLARE_KERNELS(isa)                  \
+#define TERN_DECLARE_TERNARY_GEMM(isa)             \
   namespace isa {                                  \
   PackedTernary PackTernary(const TernaryMatrix&); \
   void TernaryGemm(const TernaryKernelArgs& args); \
+  }
+
+#define TERN_DECLARE_ROW_KERNELS(isa)              \
+  namespace isa {                                  \
   void QuantizeRows(const QuantizeRowsArgs& args); \
   void AddLayerNorm(const AddLayerNormArgs& args); \
   void Activate(const ActivateArgs& args);         \
@@ -44,7 +48,9 @@ struct TernaryKernelArgs {
   void AttentionFp32(const AttentionArgs& args);   \
   }
 
-#define TERN_VARIANT TERN_DECLARE_KERNELS
+#define TERN_VARIANT(isa, row_isa) \
+  TERN_DECLARE_TERNARY_GEMM(isa)   \
+  TERN_DECLARE_ROW_KERNELS(row_isa)
 #include "kernels/kernels.inc"
 #undef TERN_VARIANT
 

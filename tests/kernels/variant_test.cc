@@ -36,7 +36,7 @@ class VariantTest : public testing::Test {
 
 TEST_F(VariantTest, ListsEveryLineOfKernelsIncBestFirst) {
   const std::vector<absl::string_view> lines = {
-#define TERN_VARIANT(isa) #isa,
+#define TERN_VARIANT(isa, row_isa) #isa,
 #include "kernels/kernels.inc"
 #undef TERN_VARIANT
   };

@@ -4,21 +4,24 @@
 
 namespace tern {
 
-TERN_DECLARE_KERNELS(avx512_vnni_emulated)
+TERN_DECLARE_TERNARY_GEMM(amx_emulated)
+TERN_DECLARE_TERNARY_GEMM(avx512_vnni_emulated)
+TERN_DECLARE_ROW_KERNELS(avx512_vnni_emulated)
 
 namespace {
 
-void EmulatedTernaryGemm(const TernaryGemmArgs& args) {
-  avx512_vnni_emulated::TernaryGemm({.x = args.x,
-                                     .codes = args.w->codes.data(),
-                                     .column_sums = args.w->column_sums.data(),
-                                     .alpha = args.w->scale,
-                                     .bias = args.bias,
-                                     .y = args.y,
-                                     .y_stride = args.y_stride,
-                                     .n = args.w->n,
-                                     .first_column = args.first_column,
-                                     .last_column = args.last_column});
+template <void (*kKernel)(const TernaryKernelArgs&)>
+void RunTernaryGemm(const TernaryGemmArgs& args) {
+  kKernel({.x = args.x,
+           .codes = args.w->codes.data(),
+           .column_sums = args.w->column_sums.data(),
+           .alpha = args.w->scale,
+           .bias = args.bias,
+           .y = args.y,
+           .y_stride = args.y_stride,
+           .n = args.w->n,
+           .first_column = args.first_column,
+           .last_column = args.last_column});
 }
 
 bool SupportsEmulation() {
@@ -26,17 +29,28 @@ bool SupportsEmulation() {
          __builtin_cpu_supports("bmi2");
 }
 
-// Packing is baseline code, the same for the real variant.
-constexpr Variant kEmulated = {
-    .name = "avx512_vnni_emulated",
-    .supported = SupportsEmulation,
-    .pack_ternary = avx512_vnni::PackTernary,
-    .ternary_gemm = EmulatedTernaryGemm,
-    .quantize_rows = avx512_vnni_emulated::QuantizeRows,
-    .add_layer_norm = avx512_vnni_emulated::AddLayerNorm,
-    .activate = avx512_vnni_emulated::Activate,
-    .attention_int8 = avx512_vnni_emulated::AttentionInt8,
-    .attention_fp32 = avx512_vnni_emulated::AttentionFp32,
+// Packing is baseline code, the same for the real variants.
+constexpr Variant Emulated(const char* name,
+                           PackedTernary (*pack)(const TernaryMatrix&),
+                           void (*ternary_gemm)(const TernaryGemmArgs&)) {
+  return {
+      .name = name,
+      .supported = SupportsEmulation,
+      .pack_ternary = pack,
+      .ternary_gemm = ternary_gemm,
+      .quantize_rows = avx512_vnni_emulated::QuantizeRows,
+      .add_layer_norm = avx512_vnni_emulated::AddLayerNorm,
+      .activate = avx512_vnni_emulated::Activate,
+      .attention_int8 = avx512_vnni_emulated::AttentionInt8,
+      .attention_fp32 = avx512_vnni_emulated::AttentionFp32,
+  };
+}
+
+constexpr Variant kEmulated[] = {
+    Emulated("amx_emulated", amx::PackTernary,
+             RunTernaryGemm<amx_emulated::TernaryGemm>),
+    Emulated("avx512_vnni_emulated", avx512_vnni::PackTernary,
+             RunTernaryGemm<avx512_vnni_emulated::TernaryGemm>),
 };
 
 }  // namespace
@@ -46,7 +60,9 @@ std::vector<const Variant*> VariantsUnderTest() {
   for (const Variant* variant : AllVariants()) {
     if (variant->supported()) variants.push_back(variant);
   }
-  if (kEmulated.supported()) variants.push_back(&kEmulated);
+  for (const Variant& variant : kEmulated) {
+    if (variant.supported()) variants.push_back(&variant);
+  }
   return variants;
 }
 

@@ -12,7 +12,8 @@
 namespace tern {
 
 // Every line of kernels.inc that this machine supports and, where it has AVX2
-// and FMA, "avx512_vnni_emulated": the avx512_vnni files through SIMDe.
+// and FMA, "avx512_vnni_emulated", the avx512_vnni files through SIMDe, and
+// "amx_emulated", those and the product on a model of AMX's tiles.
 std::vector<const Variant*> VariantsUnderTest();
 
 const Variant& ScalarVariant();
