@@ -110,18 +110,37 @@ static inline void MultiplyTiles(int c, int a, int b) {
   }
 }
 
+// Each byte times a matrix of bits, whose byte 7 makes the lowest bit.
+static inline __m512i MultiplyBits(__m512i v, __m512i matrices) {
+  uint8_t bytes[64], rows[64];
+  _mm512_storeu_si512(bytes, v);
+  _mm512_storeu_si512(rows, matrices);
+  for (int i = 0; i < 64; ++i) {
+    int product = 0;
+    for (int bit = 0; bit < 8; ++bit) {
+      const int row = rows[i / 8 * 8 + 7 - bit];
+      product |= __builtin_parity(row & bytes[i]) << bit;
+    }
+    bytes[i] = static_cast<uint8_t>(product);
+  }
+  return _mm512_loadu_si512(bytes);
+}
+
 }  // namespace tern_emulated
 
 #undef _tile_loadd
 #undef _tile_stored
 #undef _tile_zero
 #undef _tile_dpbusd
+#undef _mm512_gf2p8affine_epi64_epi8
 #define _tile_loadconfig tern_emulated::ConfigureTiles
 #define _tile_release tern_emulated::ReleaseTiles
 #define _tile_zero tern_emulated::ZeroTile
 #define _tile_loadd tern_emulated::LoadTile
 #define _tile_stored tern_emulated::StoreTile
 #define _tile_dpbusd tern_emulated::MultiplyTiles
+#define _mm512_gf2p8affine_epi64_epi8(v, matrices, constant) \
+  tern_emulated::MultiplyBits(v, matrices)
 
 #define TERN_AMX_NAMESPACE amx_emulated
 namespace tern {

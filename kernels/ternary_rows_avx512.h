@@ -26,27 +26,53 @@ inline int32_t SumRow(const uint8_t* q, int bytes) {
   return sum;
 }
 
-// y[row][column ...] of 16 columns from sum_p q[p] c[p], their products with
-// codes; see variant.h for the formula. Columns past the last are left alone.
+// What 16 columns from `column` on add to y in each row; see variant.h for the
+// formula. Columns past the last are masked out.
+struct ColumnTerms {
+  ColumnTerms(const TernaryKernelArgs& args, int column) {
+    const int left = args.last_column - column;
+    mask = left >= kLanes ? 0xffff
+           : left > 0     ? static_cast<__mmask16>((1 << left) - 1)
+                          : 0;
+    column_sums = _mm512_maskz_loadu_epi32(mask, args.column_sums + column);
+    bias = _mm512_maskz_loadu_ps(mask, args.bias + column);
+  }
+
+  __mmask16 mask;
+  __m512i column_sums;
+  __m512 bias;
+};
+
+// What a row adds in each of its columns.
+struct RowTerms {
+  RowTerms(RowScale row, float alpha, int32_t sum)
+      : row_sum(_mm512_set1_epi32(sum)),
+        zero_point(_mm512_set1_epi32(row.zero_point)),
+        scale(_mm512_set1_ps(row.scale * alpha)) {}
+
+  __m512i row_sum;  // sum_p q[p]
+  __m512i zero_point;
+  __m512 scale;
+};
+
+// y [16 columns] from sum_p q[p] c[p], their products with codes.
+inline void StoreColumns(const ColumnTerms& columns, const RowTerms& row,
+                         __m512i sum, float* y) {
+  sum = _mm512_sub_epi32(sum, row.row_sum);
+  sum = _mm512_sub_epi32(
+      sum, _mm512_mullo_epi32(columns.column_sums, row.zero_point));
+  _mm512_mask_storeu_ps(
+      y, columns.mask,
+      _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), row.scale, columns.bias));
+}
+
+// The same of one row and 16 columns by themselves.
 inline void StoreColumns(const TernaryKernelArgs& args, int row, int column,
                          __m512i sum, int32_t row_sum) {
-  const int left = args.last_column - column;
-  if (left <= 0) return;
-  const __mmask16 mask =
-      left >= kLanes ? 0xffff : static_cast<__mmask16>((1 << left) - 1);
-  const RowScale scale = args.x.scales[row];
-  float* const y = args.y + static_cast<size_t>(row) * args.y_stride + column;
-  const __m512i column_sums =
-      _mm512_maskz_loadu_epi32(mask, args.column_sums + column);
-  const __m512 bias = _mm512_maskz_loadu_ps(mask, args.bias + column);
-  sum = _mm512_sub_epi32(sum, _mm512_set1_epi32(row_sum));
-  sum = _mm512_sub_epi32(
-      sum,
-      _mm512_mullo_epi32(column_sums, _mm512_set1_epi32(scale.zero_point)));
-  _mm512_mask_storeu_ps(
-      y, mask,
-      _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum),
-                      _mm512_set1_ps(scale.scale * args.alpha), bias));
+  if (column >= args.last_column) return;
+  StoreColumns(ColumnTerms(args, column),
+               RowTerms(args.x.scales[row], args.alpha, row_sum), sum,
+               args.y + static_cast<size_t>(row) * args.y_stride + column);
 }
 
 }  // namespace
