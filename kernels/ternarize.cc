@@ -18,21 +18,36 @@ double SumOf(const double (&lanes)[kLanes]) {
 }  // namespace
 
 float TernarizeTwn(const float* w, size_t size, int8_t* t) {
+  const size_t whole = size - size % kLanes;
   double magnitudes[kLanes] = {};
-  for (size_t i = 0; i < size; ++i) {
-    magnitudes[i % kLanes] += std::fabs(w[i]);
+  for (size_t i = 0; i < whole; i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      magnitudes[lane] += std::fabs(w[i + lane]);
+    }
+  }
+  for (size_t i = whole; i < size; ++i) {
+    magnitudes[i - whole] += std::fabs(w[i]);
   }
   const double delta = size == 0 ? 0 : 0.7 * SumOf(magnitudes) / size;
+  // A float is above delta where it is above the largest float up to delta.
+  float threshold = static_cast<float>(delta);
+  if (threshold > delta) threshold = std::nextafter(threshold, 0.0f);
+
+  for (size_t i = 0; i < size; ++i) {
+    t[i] = static_cast<int8_t>((w[i] > threshold) - (w[i] < -threshold));
+  }
 
   double kept_magnitudes[kLanes] = {};
-  size_t kept = 0;
-  for (size_t i = 0; i < size; ++i) {
-    const double magnitude = std::fabs(w[i]);
-    const bool keep = magnitude > delta;
-    t[i] = static_cast<int8_t>(keep * (w[i] > 0 ? 1 : -1));
-    kept_magnitudes[i % kLanes] += keep ? magnitude : 0;
-    kept += keep;
+  for (size_t i = 0; i < whole; i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      kept_magnitudes[lane] += w[i + lane] * t[i + lane];
+    }
   }
+  for (size_t i = whole; i < size; ++i) {
+    kept_magnitudes[i - whole] += w[i] * t[i];
+  }
+  size_t kept = 0;
+  for (size_t i = 0; i < size; ++i) kept += t[i] != 0;
   return kept == 0 ? 0.0f : static_cast<float>(SumOf(kept_magnitudes) / kept);
 }
 
