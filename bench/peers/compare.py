@@ -40,8 +40,20 @@ MAX_TOKENS = 384
 PEER_BATCHES = (1, 8, 32)
 
 
-def has_vnni():
-    return " avx512_vnni" in pathlib.Path("/proc/cpuinfo").read_text()
+# By mean tokens of a text: peers with AMX, too, multiply int8 as fast as we do.
+SHORT_TOKENS = 32
+BARS = {"ternary": 2.0, "int8": 1.0, "fp32": 0.9}  # int8 against ONNX Runtime's
+AMX_TERNARY_BAR_OF_LONG_TEXTS = 1.3
+
+
+def cpu_has(flag):
+    return f" {flag}" in pathlib.Path("/proc/cpuinfo").read_text()
+
+
+def bar_of(point, precision):
+    if precision == "ternary" and cpu_has("amx_int8") and point.mean_tokens() > SHORT_TOKENS:
+        return AMX_TERNARY_BAR_OF_LONG_TEXTS
+    return BARS[precision]
 
 
 class Point:
@@ -58,6 +70,11 @@ class Point:
                                           f"--threads={THREADS}"])
         point.shape = (batch, tokens)
         return point
+
+    def mean_tokens(self):
+        if self.sequences is None:
+            return self.shape[1]
+        return statistics.mean(map(len, self.sequences))
 
     def peer_passes(self):
         """The ways in which a peer may run this point; its quickest counts."""
@@ -129,7 +146,7 @@ def peers_of(model, precision, names):
     if precision == "fp32":
         return [Peer("ONNX Runtime fp32", python, "onnxruntime", folder / "fused.onnx")]
     # Without VNNI the full range saturates; with it both are accurate.
-    onnx = folder / ("int8.onnx" if has_vnni() else "int8_rr.onnx")
+    onnx = folder / ("int8.onnx" if cpu_has("avx512_vnni") else "int8_rr.onnx")
     if precision == "int8":
         names = ["onnxruntime"]
     peers = {
@@ -178,7 +195,7 @@ def points_of(kind, scratch):
 
 
 def compare(model, points, arguments):
-    """Prints the model's table; returns {point: best peer / Tern}."""
+    """Prints the model's table; returns {point: (best peer / Tern, its bar)}."""
     precision = arguments.precision
     folder = PEERS / model / ("ternary" if precision == "ternary" else "hf")
     engines = [Tern(f"Tern {precision}", folder, precision), *peers_of(model, precision, arguments.peers)]
@@ -203,7 +220,8 @@ def compare(model, points, arguments):
               ours[point.name] for point in points}
     print("  best peer / Tern    " + "".join(f"{ratios[point.name]:12.2f}" for point in points),
           flush=True)
-    return ratios
+    return {point: (ratios[point.name], arguments.bar or bar_of(point, precision))
+            for point in points}
 
 
 def main():
@@ -216,21 +234,20 @@ def main():
     parser.add_argument("--precision", default="ternary")
     parser.add_argument("--bar", type=float)
     arguments = parser.parse_args()
-    # int8 no slower than ONNX Runtime's, fp32 within 10%.
-    bar = arguments.bar or {"ternary": 2.0, "int8": 1.0, "fp32": 0.9}[arguments.precision]
-
-    ratios = {}
+    results = {}
     with tempfile.TemporaryDirectory() as scratch:
         points = points_of(arguments.kind, pathlib.Path(scratch))
         for model in arguments.model or ["bert-base", "minilm"]:
-            for point, ratio in compare(model, points, arguments).items():
-                ratios[f"{model} {point}"] = ratio
-    worst = min(ratios, key=ratios.get)
-    held = sum(ratio >= bar for ratio in ratios.values())
-    print(f"{arguments.kind}, {arguments.precision}: the best peer takes {ratios[worst]:.2f} to "
-          f"{max(ratios.values()):.2f} times as long; worst at {worst} (bar {bar}, held at "
-          f"{held} of {len(ratios)} points)")
-    return 0 if ratios[worst] >= bar else 1
+            for point, ratio_and_bar in compare(model, points, arguments).items():
+                results[f"{model} {point.name}"] = ratio_and_bar
+    ratios = [ratio for ratio, _ in results.values()]
+    held = [name for name, (ratio, bar) in results.items() if ratio >= bar]
+    worst = min(results, key=lambda name: results[name][0] / results[name][1])
+    ratio, bar = results[worst]
+    print(f"{arguments.kind}, {arguments.precision}: the best peer takes {min(ratios):.2f} to "
+          f"{max(ratios):.2f} times as long; worst for its bar {ratio:.2f} at {worst} (bar {bar}); "
+          f"{len(held)} of {len(results)} points hold")
+    return 0 if len(held) == len(results) else 1
 
 
 if __name__ == "__main__":
