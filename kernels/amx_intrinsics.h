@@ -27,6 +27,10 @@ struct alignas(64) TileConfig {
 };
 static_assert(sizeof(TileConfig) == 64);
 
+// gcc's tile loads do not say that they read memory, so it could move stores
+// past them.
+static inline void KeepOrder() { asm volatile("" ::: "memory"); }
+
 }  // namespace tern
 
 #ifdef TERN_EMULATE
@@ -145,7 +149,8 @@ static inline __m512i MultiplyBits(__m512i v, __m512i matrices) {
 #define TERN_AMX_NAMESPACE amx_emulated
 namespace tern {
 TERN_DECLARE_TERNARY_GEMM(amx_emulated)
-}
+TERN_DECLARE_ATTENTION_INT8(amx_emulated)
+}  // namespace tern
 #else
 #define TERN_AMX_NAMESPACE amx
 #endif

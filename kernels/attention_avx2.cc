@@ -13,6 +13,7 @@ struct IntegerDot {
   using Sum = IntLanes;
   static constexpr int kGroup = 2;
   static constexpr int kTileRows = 4;
+  static constexpr int kWordStep = 1;
   static constexpr int32_t kRightOffset = 0;
 
   static IntLanes Correction(int32_t left_sum, int32_t left_zero,

@@ -53,6 +53,7 @@ static inline void mask_storeu_ps(void* memory, __mmask16 mask, __m512 v) {
 #define TERN_AVX512_NAMESPACE avx512_vnni_emulated
 namespace tern {
 TERN_DECLARE_TERNARY_GEMM(avx512_vnni_emulated)
+TERN_DECLARE_ATTENTION_INT8(avx512_vnni_emulated)
 TERN_DECLARE_ROW_KERNELS(avx512_vnni_emulated)
 }  // namespace tern
 #else

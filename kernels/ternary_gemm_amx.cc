@@ -41,10 +41,6 @@ constexpr int kMinRows = 5;
 
 int Ceiling(int a, int b) { return (a + b - 1) / b; }
 
-// gcc's tile loads do not say that they read memory, so it could move stores
-// past them.
-void KeepOrder() { asm volatile("" ::: "memory"); }
-
 // Tiles 0 and 1 are sums of the upper rows, 2 and 3 of the lower ones, 4 and 5
 // their inputs, 6 and 7 codes. The intrinsics want their numbers as literals.
 void ConfigureTiles(int rows) {

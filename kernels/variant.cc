@@ -70,7 +70,7 @@ void RunTernaryGemm(const TernaryGemmArgs& args) {
       .quantize_rows = row_isa::QuantizeRows,           \
       .add_layer_norm = row_isa::AddLayerNorm,          \
       .activate = row_isa::Activate,                    \
-      .attention_int8 = row_isa::AttentionInt8,         \
+      .attention_int8 = isa::AttentionInt8,             \
       .attention_fp32 = row_isa::AttentionFp32,         \
   };
 #include "kernels/kernels.inc"

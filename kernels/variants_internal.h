@@ -39,17 +39,22 @@ struct TernaryKernelArgs {
   void TernaryGemm(const TernaryKernelArgs& args); \
   }
 
+#define TERN_DECLARE_ATTENTION_INT8(isa)         \
+  namespace isa {                                \
+  void AttentionInt8(const AttentionArgs& args); \
+  }
+
 #define TERN_DECLARE_ROW_KERNELS(isa)              \
   namespace isa {                                  \
   void QuantizeRows(const QuantizeRowsArgs& args); \
   void AddLayerNorm(const AddLayerNormArgs& args); \
   void Activate(const ActivateArgs& args);         \
-  void AttentionInt8(const AttentionArgs& args);   \
   void AttentionFp32(const AttentionArgs& args);   \
   }
 
 #define TERN_VARIANT(isa, row_isa) \
   TERN_DECLARE_TERNARY_GEMM(isa)   \
+  TERN_DECLARE_ATTENTION_INT8(isa) \
   TERN_DECLARE_ROW_KERNELS(row_isa)
 #include "kernels/kernels.inc"
 #undef TERN_VARIANT

@@ -162,11 +162,18 @@ TEST_P(AttentionTest, EqualsScalarOnLongSequences) {
   ExpectEqualsScalar(Head(384, 32));
   ExpectEqualsScalar(Head(512, 64));
   ExpectEqualsScalar(Head(600, 20));
+  // Around the sizes from which AMX takes it in tiles.
+  for (int length : {127, 128, 129, 143, 144, 191, 193}) {
+    for (int head_dim : {63, 64, 65, 100, 128}) {
+      ExpectEqualsScalar(Head(length, head_dim));
+    }
+  }
 }
 
 TEST_P(AttentionTest, EqualsScalarAtExtremes) {
   for (float scale : {0.0f, 1e-40f, 1e-20f, 30.0f, 1e8f}) {
     ExpectEqualsScalar(Head(37, 64, scale));
+    ExpectEqualsScalar(Head(130, 64, scale));
   }
   Head constant(20, 32);
   std::fill(constant.q.begin(), constant.q.end(), 255.0f);
@@ -273,12 +280,13 @@ TEST_P(AttentionTest, AKeyThatDominatesGivesItsValue) {
 }
 
 TEST_P(AttentionTest, DoesNotDependOnWhatScratchHeld) {
-  const Head head(21, 20);
-  for (const AttentionFunction attention :
-       {variant().attention_fp32, variant().attention_int8}) {
-    const std::vector<float> expected = Attend(attention, head, 0);
-    EXPECT_TRUE(SameBits(Attend(attention, head, 0xff), expected));  // NaNs
-    EXPECT_TRUE(SameBits(Attend(attention, head, 0x7f), expected));
+  for (const Head& head : {Head(21, 20), Head(133, 68)}) {
+    for (const AttentionFunction attention :
+         {variant().attention_fp32, variant().attention_int8}) {
+      const std::vector<float> expected = Attend(attention, head, 0);
+      EXPECT_TRUE(SameBits(Attend(attention, head, 0xff), expected));  // NaNs
+      EXPECT_TRUE(SameBits(Attend(attention, head, 0x7f), expected));
+    }
   }
 }
 

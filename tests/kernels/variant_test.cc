@@ -78,8 +78,9 @@ TEST_F(VariantTest, ForcedVariantIsTheOneThatRuns) {
       if (other == forced) continue;
       const bool same_rows = RowIsa(other->name) == RowIsa(forced->name);
       EXPECT_NE((*chosen)->ternary_gemm, other->ternary_gemm);
+      EXPECT_NE((*chosen)->attention_int8, other->attention_int8);
       EXPECT_EQ((*chosen)->quantize_rows == other->quantize_rows, same_rows);
-      EXPECT_EQ((*chosen)->attention_int8 == other->attention_int8, same_rows);
+      EXPECT_EQ((*chosen)->attention_fp32 == other->attention_fp32, same_rows);
     }
   }
 }

@@ -6,6 +6,8 @@ namespace tern {
 
 TERN_DECLARE_TERNARY_GEMM(amx_emulated)
 TERN_DECLARE_TERNARY_GEMM(avx512_vnni_emulated)
+TERN_DECLARE_ATTENTION_INT8(amx_emulated)
+TERN_DECLARE_ATTENTION_INT8(avx512_vnni_emulated)
 TERN_DECLARE_ROW_KERNELS(avx512_vnni_emulated)
 
 namespace {
@@ -32,7 +34,8 @@ bool SupportsEmulation() {
 // Packing is baseline code, the same for the real variants.
 constexpr Variant Emulated(const char* name,
                            PackedTernary (*pack)(const TernaryMatrix&),
-                           void (*ternary_gemm)(const TernaryGemmArgs&)) {
+                           void (*ternary_gemm)(const TernaryGemmArgs&),
+                           void (*attention_int8)(const AttentionArgs&)) {
   return {
       .name = name,
       .supported = SupportsEmulation,
@@ -41,16 +44,18 @@ constexpr Variant Emulated(const char* name,
       .quantize_rows = avx512_vnni_emulated::QuantizeRows,
       .add_layer_norm = avx512_vnni_emulated::AddLayerNorm,
       .activate = avx512_vnni_emulated::Activate,
-      .attention_int8 = avx512_vnni_emulated::AttentionInt8,
+      .attention_int8 = attention_int8,
       .attention_fp32 = avx512_vnni_emulated::AttentionFp32,
   };
 }
 
 constexpr Variant kEmulated[] = {
     Emulated("amx_emulated", amx::PackTernary,
-             RunTernaryGemm<amx_emulated::TernaryGemm>),
+             RunTernaryGemm<amx_emulated::TernaryGemm>,
+             amx_emulated::AttentionInt8),
     Emulated("avx512_vnni_emulated", avx512_vnni::PackTernary,
-             RunTernaryGemm<avx512_vnni_emulated::TernaryGemm>),
+             RunTernaryGemm<avx512_vnni_emulated::TernaryGemm>,
+             avx512_vnni_emulated::AttentionInt8),
 };
 
 }  // namespace
