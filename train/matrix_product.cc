@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "dnnl.hpp"
+#include "oneapi/dnnl/dnnl.hpp"
 
 namespace tern {
 namespace {
