@@ -1,4 +1,4 @@
-// AMX intrinsics for ternary_gemm_amx.cc: the compiler's or, where TERN_EMULATE
+// AMX intrinsics for the amx files: the compiler's or, where TERN_EMULATE
 // is set, a model of the tile registers that runs on any machine.
 //
 // The model does what the instructions' pseudo-code in Intel's manual does

@@ -37,7 +37,8 @@ bool TilesAreGranted() {
 
 bool Supports_amx() {
   return Supports_avx512_vnni() && __builtin_cpu_supports("amx-tile") &&
-         __builtin_cpu_supports("amx-int8") && TilesAreGranted();
+         __builtin_cpu_supports("amx-int8") && __builtin_cpu_supports("gfni") &&
+         TilesAreGranted();
 }
 
 bool Supports_avx2() {
