@@ -153,6 +153,11 @@ TEST(AcceptorTest, RefusesConnectionsPastTheFileLimitAndTakesThemAgainLater) {
         ++taken;
       },
       [&] { ++refused; });
+  // Its thread runs before files are short, where UBSan, which opens a pipe to
+  // look at a class it has not yet seen, would take a clock for none.
+  const int first = Connect((*acceptor)->port());
+  Await(taken, 1);
+  close(first);
   // Enough for the client's end and the server's, whose number is reserved.
   const int lowest = dup(0);
   close(lowest);
@@ -162,12 +167,12 @@ TEST(AcceptorTest, RefusesConnectionsPastTheFileLimitAndTakesThemAgainLater) {
 
   const int connection = Connect((*acceptor)->port());
   Await(refused, 1);
-  EXPECT_EQ(taken, 0);
+  EXPECT_EQ(taken, 1);
   close(connection);
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 
   const int later = Connect((*acceptor)->port());
-  Await(taken, 1);
+  Await(taken, 2);
   close(later);
 }
 
