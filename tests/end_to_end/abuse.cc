@@ -115,8 +115,7 @@ void LongTexts(Attacker& attacker) {
 void ManyInputs(Attacker& attacker) {
   Caller caller(attacker.options());
   const std::string message =
-      RequestOf(attacker.options(), attacker.options().inputs, "x")
-          .SerializeAsString();
+      RequestOf(attacker.options(), 100000, "x").SerializeAsString();
   while (!attacker.over()) {
     attacker.CountEnd(caller.Call(message), {kInvalid, kExhausted});
   }

@@ -21,7 +21,6 @@ struct AbuseOptions {
   absl::Duration time = absl::Seconds(5);
   int connections = 1000;     // of an attack that holds them
   int huge_message_mb = 400;  // of the attack that sends one
-  int inputs = 100000;        // of the attack that sends too many in a call
 };
 
 struct AbuseReport {
