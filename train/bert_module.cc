@@ -175,6 +175,23 @@ void BertModule::RefreshQuantizedWeights(uint64_t draw) {
   for (size_t i = 0; i < names.size(); ++i) matrices_[names[i]] = matrices[i];
 }
 
+void BertModule::Freeze() {
+  if (options_.quantization) return;
+  for (const auto& [name, parameter] : parameters_) {
+    if (StorageOf(name) == Storage::kTernaryPerMatrix) {
+      frozen_[name] = parameter.detach().to(options_.product_type);
+    }
+  }
+}
+
+torch::Tensor BertModule::ProductWeight(const std::string& name) const {
+  if (simulated()) return matrices_.at(name).t;
+  const auto frozen = frozen_.find(name);
+  return frozen != frozen_.end()
+             ? frozen->second
+             : Parameter(name).detach().to(options_.product_type);
+}
+
 BertModule::LinearInput BertModule::Prepare(const torch::Tensor& x) const {
   LinearInput input;
   input.x = x;
@@ -197,10 +214,8 @@ torch::Tensor BertModule::Linear(const std::string& name,
     return TernaryLinear(x.quantized, weight, bias,
                          matrices_.at(name + ".weight"));
   }
-  const torch::Tensor product = simulated()
-                                    ? matrices_.at(name + ".weight").t
-                                    : weight.detach().to(options_.product_type);
-  return FloatLinearFunction::apply(x.x, weight, bias, x.product, product);
+  return FloatLinearFunction::apply(x.x, weight, bias, x.product,
+                                    ProductWeight(name + ".weight"));
 }
 
 torch::Tensor BertModule::Norm(const std::string& name, const torch::Tensor& x,

@@ -78,6 +78,10 @@ class BertModule {
   // `draw` gives the same stochastic weights.
   void RefreshQuantizedWeights(uint64_t draw);
 
+  // For a module that only teaches: keeps the matrices in the products' dtype
+  // instead of converting them in each pass. Its parameters change no more.
+  void Freeze();
+
   // Of parameter `name` in its present state, for a ternary folder.
   TernaryWeights TernaryWeightsOf(const std::string& name) const;
 
@@ -91,6 +95,8 @@ class BertModule {
   }
   bool simulated() const { return options_.quantization && !ternary(); }
   TernaryFactor Quantized(const std::string& name, uint64_t draw) const;
+  // Of a Linear layer that is not ternary, in the products' dtype.
+  torch::Tensor ProductWeight(const std::string& name) const;
   torch::Tensor WordEmbeddings(const torch::Tensor& ids) const;
 
   struct LinearInput;
@@ -113,6 +119,7 @@ class BertModule {
   // Quantized ones; the word embeddings only where they are simulated. A
   // simulated matrix is t, whatever its values.
   std::map<std::string, TernaryFactor> matrices_;
+  TensorMap frozen_;  // matrices of float modules, see Freeze
   const TensorMap* second_moments_ = nullptr;
 };
 

@@ -321,8 +321,10 @@ absl::StatusOr<BertModule> LoadTeacher(const CommandOptions& options,
   BertOptions bert;
   if (config->ternary) bert.quantization = Quantization{};
   bert.product_type = options.product_type;
-  return BertModule::Load(*config, WeightsFile(options.teacher), bert,
-                          options.trainer.seed);
+  absl::StatusOr<BertModule> teacher = BertModule::Load(
+      *config, WeightsFile(options.teacher), bert, options.trainer.seed);
+  if (teacher.ok()) teacher->Freeze();
+  return teacher;
 }
 
 // The student of a teacher of this configuration, as --student or the teacher
@@ -439,9 +441,10 @@ absl::Status TernarizeByDistillation(const CommandOptions& options) {
 
   BertOptions bert;
   bert.product_type = options.product_type;
-  const absl::StatusOr<BertModule> teacher = BertModule::Load(
+  absl::StatusOr<BertModule> teacher = BertModule::Load(
       data->config, WeightsFile(options.from), bert, options.trainer.seed);
   if (!teacher.ok()) return teacher.status();
+  teacher->Freeze();
   absl::StatusOr<BertModule> student = LoadStudent(options, data->config);
   if (!student.ok()) return student.status();
 
