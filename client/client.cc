@@ -11,6 +11,7 @@
 #include "client/service_config.h"
 #include "client/token_file.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "inference/grpc_inference_service.grpc.pb.h"
 #include "tern/v1/inference_service.grpc.pb.h"
 #include "tern/v1/model_service.grpc.pb.h"
 
@@ -92,7 +93,8 @@ struct Client::Impl {
         channel(std::move(channel)),
         inference(v1::InferenceService::NewStub(this->channel)),
         models(v1::ModelService::NewStub(this->channel)),
-        health(grpc::health::v1::Health::NewStub(this->channel)) {}
+        health(grpc::health::v1::Health::NewStub(this->channel)),
+        repository(inference::GRPCInferenceService::NewStub(this->channel)) {}
 
   // Runs one call: `method` is a synchronous method of `stub`.
   template <typename Response, typename Stub, typename Request>
@@ -135,6 +137,7 @@ struct Client::Impl {
   const std::unique_ptr<v1::InferenceService::Stub> inference;
   const std::unique_ptr<v1::ModelService::Stub> models;
   const std::unique_ptr<grpc::health::v1::Health::Stub> health;
+  const std::unique_ptr<inference::GRPCInferenceService::Stub> repository;
 };
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Create(
@@ -214,6 +217,40 @@ absl::StatusOr<ServerHealth> Client::Health(absl::string_view service) const {
     default:
       return ServerHealth::kUnknown;
   }
+}
+
+absl::StatusOr<std::vector<RepositoryEntry>> Client::RepositoryIndex() const {
+  const auto response =
+      impl_->Call(*impl_->repository,
+                  &inference::GRPCInferenceService::Stub::RepositoryIndex,
+                  inference::RepositoryIndexRequest());
+  if (!response.ok()) return response.status();
+  std::vector<RepositoryEntry> entries;
+  for (const auto& model : response->models()) {
+    entries.push_back(
+        {model.name(), model.version(), model.state(), model.reason()});
+  }
+  return entries;
+}
+
+absl::Status Client::LoadModel(absl::string_view name) const {
+  inference::RepositoryModelLoadRequest request;
+  request.set_model_name(std::string(name));
+  return impl_
+      ->Call(*impl_->repository,
+             &inference::GRPCInferenceService::Stub::RepositoryModelLoad,
+             request)
+      .status();
+}
+
+absl::Status Client::UnloadModel(absl::string_view name) const {
+  inference::RepositoryModelUnloadRequest request;
+  request.set_model_name(std::string(name));
+  return impl_
+      ->Call(*impl_->repository,
+             &inference::GRPCInferenceService::Stub::RepositoryModelUnload,
+             request)
+      .status();
 }
 
 bool IsUnreachable(const absl::Status& status) {

@@ -16,6 +16,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -52,6 +53,14 @@ struct ClientOptions {
 // What a server says of itself.
 enum class ServerHealth { kServing, kNotServing, kUnknown };
 
+// A version of a model in a server's repository.
+struct RepositoryEntry {
+  std::string name;
+  std::string version;
+  std::string state;   // "READY", or "UNAVAILABLE" where it was refused
+  std::string reason;  // why it was
+};
+
 // Every call returns the server's status where it fails: the codes and their
 // meanings are those of proto/tern/v1. Two of the client's own are told apart
 // by IsUnreachable().
@@ -83,6 +92,13 @@ class Client {
   // Asks once, without a retry, so the answer is about now. `service` empty:
   // the server as a whole. Errors: NOT_FOUND for an unknown service.
   absl::StatusOr<ServerHealth> Health(absl::string_view service) const;
+
+  // For a client of a server's admin port (--admin-listen); once, without a
+  // retry. A call lasts as long as the load. Errors: NOT_FOUND for a name that
+  // the repository has not; FAILED_PRECONDITION with what is wrong with it.
+  absl::StatusOr<std::vector<RepositoryEntry>> RepositoryIndex() const;
+  absl::Status LoadModel(absl::string_view name) const;
+  absl::Status UnloadModel(absl::string_view name) const;
 
  private:
   struct Impl;

@@ -24,10 +24,19 @@ std::string EnvironmentOr(const char* name, const char* otherwise) {
   return value != nullptr && *value != '\0' ? value : otherwise;
 }
 
+const char* ServerVariable(Connection::Port port) {
+  return port == Connection::Port::kAdmin ? "TERN_ADMIN_SERVER" : "TERN_SERVER";
+}
+
+const char* DefaultServer(Connection::Port port) {
+  return port == Connection::Port::kAdmin ? "127.0.0.1:8501" : "127.0.0.1:8500";
+}
+
 }  // namespace
 
-Connection::Connection()
-    : server(EnvironmentOr("TERN_SERVER", "127.0.0.1:8500")) {
+Connection::Connection(Port port)
+    : port(port),
+      server(EnvironmentOr(ServerVariable(port), DefaultServer(port))) {
   options.user_agent = "tern-command/" TERN_VERSION;
   options.tls_root_file = EnvironmentOr("TERN_TLS_ROOT", "");
   options.tls_certificate_file = EnvironmentOr("TERN_TLS_CERTIFICATE", "");
@@ -37,10 +46,11 @@ Connection::Connection()
 }
 
 void Connection::AddTo(CommandLine& line) {
-  line.Add("server", "ADDRESS",
-           "host:port or another gRPC name (default: $TERN_SERVER, else "
-           "127.0.0.1:8500)",
-           &server);
+  line.Add(
+      "server", "ADDRESS",
+      absl::StrCat("host:port or another gRPC name (default: $",
+                   ServerVariable(port), ", else ", DefaultServer(port), ")"),
+      &server);
   line.Add("deadline", "DURATION",
            absl::StrCat("for each call, retries included (default: ",
                         absl::FormatDuration(options.deadline), ")"),
@@ -84,8 +94,10 @@ int FailedCall(const absl::Status& status, const Connection& connection) {
       return kExitDeadline;
     case absl::StatusCode::kUnimplemented:
       PrintError(absl::StrCat("server ", connection.server,
-                              " does not serve tern.v1 (", status.message(),
-                              ")"));
+                              connection.port == Connection::Port::kAdmin
+                                  ? " has no model repository there ("
+                                  : " does not serve tern.v1 (",
+                              status.message(), ")"));
       return kExitFailed;
     default:
       PrintError(status.message());

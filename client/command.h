@@ -32,16 +32,23 @@ int EmbedCommand(int argc, char** argv);
 int BenchCommand(int argc, char** argv);
 int ModelsCommand(int argc, char** argv);
 int HealthCommand(int argc, char** argv);
+int RepositoryCommand(int argc, char** argv);
+int LoadCommand(int argc, char** argv);
+int UnloadCommand(int argc, char** argv);
 
 // The options by which every subcommand reaches its server.
 struct Connection {
-  // TERN_SERVER in the environment, else 127.0.0.1:8500; likewise TERN_TLS_ROOT
-  // and so on, which the help of AddTo's options names.
-  Connection();
+  enum class Port { kInference, kAdmin };
+
+  // TERN_SERVER in the environment, else 127.0.0.1:8500, or for the admin port
+  // TERN_ADMIN_SERVER and 8501; likewise TERN_TLS_ROOT and so on, which the
+  // help of AddTo's options names.
+  explicit Connection(Port port = Port::kInference);
 
   void AddTo(CommandLine& line);
   absl::StatusOr<std::unique_ptr<Client>> Open() const;
 
+  Port port;
   std::string server;
   ClientOptions options;
 };

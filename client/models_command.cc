@@ -1,9 +1,9 @@
 // `tern models`
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "client/command.h"
+#include "client/table.h"
 
 namespace tern {
 namespace {
@@ -24,9 +25,6 @@ constexpr char kExamples[] = R"(  tern models
   tern models --json | jq -r .name
 )";
 
-constexpr int kColumns = 10;
-using Row = std::array<std::string, kColumns>;
-
 // "TASK_SINGLE_LABEL_CLASSIFICATION" -> "single label classification"
 std::string EnumWords(absl::string_view name, absl::string_view prefix) {
   std::string words = absl::AsciiStrToLower(absl::StripPrefix(name, prefix));
@@ -34,7 +32,7 @@ std::string EnumWords(absl::string_view name, absl::string_view prefix) {
   return words;
 }
 
-Row MakeRow(const v1::Model& model) {
+std::vector<std::string> MakeRow(const v1::Model& model) {
   return {
       model.name(),
       model.version(),
@@ -47,28 +45,6 @@ Row MakeRow(const v1::Model& model) {
       absl::StrCat(model.max_tokens()),
       absl::StrJoin(model.labels(), ","),
   };
-}
-
-void PrintTable(const v1::ListModelsResponse& response) {
-  std::vector<Row> rows = {{"NAME", "VERSION", "TASK", "PRECISION", "VARIANT",
-                            "PARAMETERS", "FILE", "LAYERS", "MAX TOKENS",
-                            "LABELS"}};
-  for (const v1::Model& model : response.models()) {
-    rows.push_back(MakeRow(model));
-  }
-  for (Row& row : rows) {
-    for (std::string& cell : row) cell = OneLine(cell);
-  }
-  for (const Row& row : rows) {
-    std::string line;
-    for (int c = 0; c < kColumns; ++c) {
-      size_t width = 0;
-      for (const Row& other : rows) width = std::max(width, other[c].size());
-      absl::StrAppendFormat(&line, "%-*s  ", width, row[c]);
-    }
-    absl::StripTrailingAsciiWhitespace(&line);
-    std::puts(line.c_str());
-  }
 }
 
 }  // namespace
@@ -95,9 +71,15 @@ int ModelsCommand(int argc, char** argv) {
     for (const v1::Model& model : response->models()) {
       std::puts(ToJsonLine(model).c_str());
     }
-  } else {
-    PrintTable(*response);
+    return EndOfOutput();
   }
+  std::vector<std::vector<std::string>> rows = {
+      {"NAME", "VERSION", "TASK", "PRECISION", "VARIANT", "PARAMETERS", "FILE",
+       "LAYERS", "MAX TOKENS", "LABELS"}};
+  for (const v1::Model& model : response->models()) {
+    rows.push_back(MakeRow(model));
+  }
+  PrintTable(std::move(rows));
   return EndOfOutput();
 }
 

@@ -11,12 +11,15 @@ namespace {
 constexpr char kHelp[] = R"(Usage: tern COMMAND [OPTION...] [ARGUMENT...]
 
 Asks a tern-server. Commands:
-  classify  label texts
-  answer    find answers to questions in a text
-  embed     turn texts into vectors
-  bench     measure a server under load
-  models    list the served models
-  health    say whether the server takes requests
+  classify    label texts
+  answer      find answers to questions in a text
+  embed       turn texts into vectors
+  bench       measure a server under load
+  models      list the served models
+  health      say whether the server takes requests
+  repository  list a server's repository, refused models included
+  load        load models of the repository
+  unload      take models out of service
 
 `tern COMMAND --help` tells more of each. `tern --version` prints the version.
 The server is 127.0.0.1:8500, or $TERN_SERVER, or --server ADDRESS.
@@ -33,9 +36,11 @@ struct Command {
 };
 
 constexpr Command kCommands[] = {
-    {"classify", tern::ClassifyCommand}, {"answer", tern::AnswerCommand},
-    {"embed", tern::EmbedCommand},       {"bench", tern::BenchCommand},
-    {"models", tern::ModelsCommand},     {"health", tern::HealthCommand},
+    {"classify", tern::ClassifyCommand},     {"answer", tern::AnswerCommand},
+    {"embed", tern::EmbedCommand},           {"bench", tern::BenchCommand},
+    {"models", tern::ModelsCommand},         {"health", tern::HealthCommand},
+    {"repository", tern::RepositoryCommand}, {"load", tern::LoadCommand},
+    {"unload", tern::UnloadCommand},
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "server/model_repository.h"
 
 #include <atomic>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -17,6 +18,7 @@
 #include "inference/grpc_inference_service.grpc.pb.h"
 #include "model/self_check.h"
 #include "model/ternary_folder.h"
+#include "tests/client/run_command.h"
 #include "tests/server/running_server.h"
 #include "tests/tiny_model.h"
 
@@ -474,6 +476,53 @@ TEST(ModelRepositoryServerTest, OperatorsLoadAndUnloadOnTheAdminPort) {
             grpc::StatusCode::NOT_FOUND);
   EXPECT_TRUE(load(admin, "b").ok());
   EXPECT_TRUE(CheckHealth(running, "models/b").ok());
+}
+
+TEST(ModelRepositoryServerTest, TheCommandListsLoadsAndUnloads) {
+  RepositoryFolder folder;
+  folder.Add("a/1");
+  folder.Add("b/1");
+  RunningServer running([&](Options& options) {
+    options.models.clear();
+    options.model_repository = folder.root();
+    options.repository_poll = absl::ZeroDuration();
+    options.admin_listen = "127.0.0.1:0";
+  });
+  ASSERT_NE(running.server, nullptr);
+  const auto tern = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), TERN_COMMAND);
+    setenv("TERN_ADMIN_SERVER", running.server->admin_address().c_str(), 1);
+    return RunCommand(arguments, "");
+  };
+
+  folder.Add("a/2");
+  const CommandResult loaded = tern({"load", "a", "b"});
+  EXPECT_EQ(loaded.exit_code, 0) << loaded.err;
+  EXPECT_EQ(loaded.out, "loaded a\nloaded b\n");
+  EXPECT_EQ(tern({"unload", "b"}).out, "unloaded b\n");
+  EXPECT_EQ(CheckHealth(running, "models/b").error_code(),
+            grpc::StatusCode::NOT_FOUND);
+
+  folder.Add("a/3");
+  fs::remove(folder.Path("a/3/config.json"));
+  const CommandResult refused = tern({"load", "a"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("version 3: "));
+  EXPECT_THAT(refused.err, HasSubstr("config.json"));
+  EXPECT_EQ(tern({"load", "c"}).exit_code, 1);
+  EXPECT_EQ(tern({"load"}).exit_code, 2);
+  // The port for everyone else.
+  EXPECT_THAT(tern({"load", "a", "--server", running.server->address()}).err,
+              HasSubstr("no model repository there"));
+
+  EXPECT_THAT(tern({"repository"}).out,
+              ::testing::MatchesRegex("NAME  VERSION  STATE        REASON\n"
+                                      "a     1        READY\n"
+                                      "a     2        READY\n"
+                                      "a     3        UNAVAILABLE  .*\n"));
+  EXPECT_THAT(
+      tern({"repository", "--json"}).out,
+      HasSubstr(R"({"name":"a","version":"1","state":"READY","reason":""})"));
 }
 
 TEST(ModelRepositoryServerTest, AServerWithoutAnyModelDoesNotStart) {
