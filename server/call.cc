@@ -88,7 +88,8 @@ void Call::End(const absl::Status& status) {
 }
 
 void Call::Finish(const absl::Status& status) {
-  times_.total = environment_.clock.Now() - arrived_at_;
+  const absl::Time now = environment_.clock.Now();
+  times_.total = now - arrived_at_;
   if (status.ok()) {
     SetDuration(times_.tokenize, *timings().mutable_tokenize());
     SetDuration(times_.queue, *timings().mutable_queue());
@@ -100,10 +101,7 @@ void Call::Finish(const absl::Status& status) {
   if (environment_.load_meter != nullptr) {
     environment_.load_meter->CountCall(status.ok());
   }
-  if (WantsLine(environment_.log, status, times_.total)) {
-    Log(absl::IsInternal(status) ? LogLevel::kError : LogLevel::kInfo, "call",
-        CallFields(method_, *request_, status, times_, trace_));
-  }
+  environment_.log.Observe(method_, *request_, status, times_, trace_, now);
   done_(status);  // which may delete `this`
 }
 

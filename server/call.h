@@ -40,9 +40,9 @@ struct CallEnvironment {
   const ModelRegistry& models;
   Scheduler& scheduler;
   Metrics& metrics;
+  CallLog& log;
   // The metadata key that names a call's tenant; empty: all are one tenant.
   absl::string_view tenant_key = {};
-  CallLogOptions log = {};
   // Whose reports go along with the ends of calls; null: none.
   LoadMeter* load_meter = nullptr;
 };

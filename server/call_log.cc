@@ -65,4 +65,21 @@ LogFields CallFields(absl::string_view method, const Request& request,
   return fields;
 }
 
+void CallLog::Observe(absl::string_view method, const Request& request,
+                      const absl::Status& status, const StageTimes& times,
+                      const std::optional<TraceContext>& trace,
+                      absl::Time now) {
+  if (!WantsLine(options_, status, times.total)) return;
+  int64_t dropped = 0;
+  if (options_.calls != LoggedCalls::kAll) {
+    const std::optional<int64_t> admitted = limiter_.Admit(now);
+    if (!admitted.has_value()) return;
+    dropped = *admitted;
+  }
+  LogFields fields = CallFields(method, request, status, times, trace);
+  if (dropped > 0) fields["calls_not_logged"] = dropped;
+  Log(absl::IsInternal(status) ? LogLevel::kError : LogLevel::kInfo, "call",
+      fields);
+}
+
 }  // namespace tern

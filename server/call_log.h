@@ -1,6 +1,6 @@
 // The log's lines about calls.
 //
-// Thread-safe: pure functions.
+// Thread-safe.
 
 #ifndef TERN_SERVER_CALL_LOG_H_
 #define TERN_SERVER_CALL_LOG_H_
@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "server/line_limiter.h"
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/request.h"
@@ -33,6 +34,26 @@ bool WantsLine(const CallLogOptions& options, const absl::Status& status,
 LogFields CallFields(absl::string_view method, const Request& request,
                      const absl::Status& status, const StageTimes& times,
                      const std::optional<TraceContext>& trace);
+
+// Writes them. Whoever reaches the port can make calls fail, which must not
+// fill the disk: but for kAll a hundred lines a second are written, and the
+// next one says how many were not.
+class CallLog {
+ public:
+  explicit CallLog(const CallLogOptions& options) : options_(options) {}
+
+  // A call has ended now.
+  void Observe(absl::string_view method, const Request& request,
+               const absl::Status& status, const StageTimes& times,
+               const std::optional<TraceContext>& trace, absl::Time now);
+
+ private:
+  static constexpr int kLines = 100;
+  static constexpr absl::Duration kPeriod = absl::Seconds(1);
+
+  const CallLogOptions options_;
+  LineLimiter limiter_{kLines, kPeriod};
+};
 
 }  // namespace tern
 

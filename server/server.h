@@ -92,6 +92,7 @@ class Server {
   Metrics metrics_;
   CoreBudget cores_;
   LoadMeter load_meter_;
+  CallLog call_log_;
   std::vector<std::unique_ptr<Worker>> workers_;
   const CallEnvironment call_environment_;
   InferenceService inference_service_;

@@ -37,11 +37,13 @@ struct Environment {
   ModelRegistry models;
   Scheduler scheduler{{}, &clock};
   Metrics metrics{&scheduler};
+  CallLog log{{}};
   CallEnvironment calls{.max_inputs = 1024,
                         .clock = clock,
                         .models = models,
                         .scheduler = scheduler,
-                        .metrics = metrics};
+                        .metrics = metrics,
+                        .log = log};
 };
 
 std::unique_ptr<Call> NewCall(uint8_t kind, const CallEnvironment& calls) {

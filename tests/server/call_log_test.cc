@@ -1,5 +1,10 @@
 #include "server/call_log.h"
 
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace tern {
@@ -51,6 +56,33 @@ TEST(CallLogTest, AnErrorThatMayQuoteTheClientStaysOutOfTheLog) {
   };
   EXPECT_FALSE(fields(absl::InvalidArgumentError("secret")).contains("error"));
   EXPECT_EQ(fields(absl::InternalError("bug"))["error"], "bug");
+}
+
+// The lines of so many calls that failed, ten a millisecond.
+std::vector<std::string> LinesOf(int calls, LoggedCalls logged) {
+  SetUpLog(LogFormat::kText, LogLevel::kInfo);
+  CallLog log({.calls = logged});
+  absl::Time now = absl::UnixEpoch();
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < calls; ++i) {
+    now += absl::Microseconds(100);
+    log.Observe("Classify", Request(), absl::ResourceExhaustedError(""), {},
+                std::nullopt, now);
+  }
+  return absl::StrSplit(testing::internal::GetCapturedStderr(), '\n',
+                        absl::SkipEmpty());
+}
+
+TEST(CallLogTest, AFloodOfFailuresGetsAHundredLinesASecond) {
+  const auto lines = LinesOf(10001, LoggedCalls::kFailed);  // just over 1 s
+
+  ASSERT_EQ(lines.size(), 101);
+  EXPECT_THAT(lines[99], ::testing::Not(::testing::HasSubstr("not_logged")));
+  EXPECT_THAT(lines[100], ::testing::HasSubstr("calls_not_logged=9900"));
+}
+
+TEST(CallLogTest, AllCallsHaveALineEachWhereAllAreAskedFor) {
+  EXPECT_EQ(LinesOf(1000, LoggedCalls::kAll).size(), 1000);
 }
 
 }  // namespace
