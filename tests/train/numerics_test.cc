@@ -363,6 +363,17 @@ TEST(BertModuleTest, GradientsEqualFiniteDifferences) {
   }
 }
 
+TEST(BertModuleTest, AFrozenOneGivesTheSameBits) {
+  for (const auto type : {torch::kFloat32, torch::kBFloat16}) {
+    if (!HasProducts(type)) continue;
+    BertModule module = LoadTiny({.product_type = type});
+    const TokenBatch batch = WholeBatch(RandomDataset(8, 12));
+    const torch::Tensor logits = module.Forward(batch, {}).logits;
+    module.Freeze();
+    EXPECT_TRUE(at::equal(module.Forward(batch, {}).logits, logits));
+  }
+}
+
 class ExportTest : public testing::TestWithParam<WeightScheme> {};
 
 TEST_P(ExportTest, EngineGivesTheLogitsOfTheTrainer) {
