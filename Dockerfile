@@ -1,4 +1,4 @@
-# Tern's server, its client for the health check, and the shipped models.
+# Tern's server, its client for the health check, and the small models.
 #
 #   docker build -t tern . && docker run --read-only -p 8500:8500 -p 9464:9464 tern
 #
@@ -21,7 +21,8 @@ RUN deploy/collect-runtime /rootfs build/release/bin/tern-server build/release/b
 FROM scratch
 COPY --from=build /rootfs /
 COPY --from=build /src/LICENSE /usr/share/doc/tern/LICENSE
-COPY --from=build /src/models /models
+COPY --from=build /src/models/sst2-minilm /models/sst2-minilm
+COPY --from=build /src/models/squad-minilm /models/squad-minilm
 ENV PATH=/usr/bin
 USER 65532:65532
 EXPOSE 8500 9464

@@ -53,7 +53,8 @@ install(FILES ${DEPLOY}/completion/tern-server
 install(FILES ${DEPLOY}/systemd/tern-server.service
         DESTINATION lib/systemd/system COMPONENT server)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/models
-        DESTINATION ${CMAKE_INSTALL_DATADIR}/tern COMPONENT models)
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/tern COMPONENT models
+        PATTERN "*-bert-base" EXCLUDE)
 
 # The client library: #include "tern/client.h", Tern::client.
 set_target_properties(tern_client PROPERTIES EXPORT_NAME client)
