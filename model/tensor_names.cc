@@ -199,6 +199,7 @@ Storage StorageOf(absl::string_view name) {
   for (const Family family : kFamilies) {
     const EmbeddingNames embeddings = EmbeddingNamesOf(family);
     if (name == embeddings.words) return Storage::kTernaryPerRow;
+    if (name == embeddings.positions) return Storage::kHalf;
     if (name == embeddings.transformation || name == PoolerName(family)) {
       return Storage::kTernaryPerMatrix;
     }

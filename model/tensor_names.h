@@ -62,6 +62,7 @@ bool HasPooler(const BertConfig& config, const Safetensors& file);
 // How a ternary folder stores a tensor.
 enum class Storage {
   kFloat,             // F32
+  kHalf,              // F16: position embeddings
   kTernaryPerMatrix,  // codes and one scale: Linear layers
   kTernaryPerRow,     // codes and a scale for each row: word embeddings
 };
@@ -69,6 +70,16 @@ enum class Storage {
 // What is ternary: every Linear weight but that of the logits, and the word
 // embeddings.
 Storage StorageOf(absl::string_view name);
+
+inline bool IsTernary(Storage storage) {
+  return storage == Storage::kTernaryPerMatrix ||
+         storage == Storage::kTernaryPerRow;
+}
+
+// Of a tensor that is not ternary, in a ternary folder.
+inline DType FloatTypeOf(Storage storage) {
+  return storage == Storage::kHalf ? DType::kF16 : DType::kF32;
+}
 
 // Whether a tensor belongs to the layers between embeddings and head.
 bool InEncoder(absl::string_view name);
@@ -78,7 +89,7 @@ struct ExpectedTensor {
   std::vector<int64_t> shape;
   Storage storage = Storage::kFloat;
 
-  bool ternary() const { return storage != Storage::kFloat; }
+  bool ternary() const { return IsTernary(storage); }
 };
 
 // Every tensor that a model of this configuration has, layer by layer.

@@ -197,8 +197,8 @@ absl::Status TernarizeFolder(const std::string& from, const std::string& to,
         report->push_back(Measure(tensor.name, *w, ternarized));
       }
     } else {
-      absl::Status added =
-          writer.AddFloats(tensor.name, tensor.shape, *w, DType::kF32);
+      absl::Status added = writer.AddFloats(tensor.name, tensor.shape, *w,
+                                            FloatTypeOf(tensor.storage));
       if (!added.ok()) return added;
     }
     progress(i + 1, total);

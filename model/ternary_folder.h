@@ -79,9 +79,9 @@ using Progress = absl::FunctionRef<void(int done, int total)>;
 
 // Makes the ternary folder `to` from the ordinary folder `from`, without
 // training: by TWN (kernels/ternarize.h), one scale per matrix, one per row for
-// the word embeddings; everything else becomes F32. It holds exactly the
-// tensors that the model uses, under their current names. Where `report` is
-// given, appends to it each tensor that became ternary.
+// the word embeddings; position embeddings become F16, everything else F32. It
+// holds exactly the tensors that the model uses, under their current names.
+// Where `report` is given, appends to it each tensor that became ternary.
 // Errors: what loading `from` gives; FAILED_PRECONDITION where it is ternary
 // already; what FolderWriter::Write gives.
 absl::Status TernarizeFolder(

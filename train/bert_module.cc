@@ -26,6 +26,8 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 constexpr char kWordEmbeddings[] = "bert.embeddings.word_embeddings.weight";
+constexpr char kPositionEmbeddings[] =
+    "bert.embeddings.position_embeddings.weight";
 
 // y = x W^T + b with products in the dtype of `x_product` and `w_product`,
 // which are x and W in it, perhaps quantized: gradients pass straight through.
@@ -236,13 +238,22 @@ torch::Tensor BertModule::WordEmbeddings(const torch::Tensor& ids) const {
                          at::embedding(matrices_.at(kWordEmbeddings).t, ids));
 }
 
+torch::Tensor BertModule::PositionEmbeddings(
+    const torch::Tensor& positions) const {
+  const torch::Tensor latent =
+      at::embedding(Parameter(kPositionEmbeddings), positions);
+  if (!ternary()) return latent;
+  // As a ternary folder holds them.
+  return StraightThrough(latent,
+                         latent.detach().to(torch::kHalf).to(torch::kFloat));
+}
+
 torch::Tensor BertModule::Embed(const TokenBatch& batch, double dropout) const {
   const torch::Tensor word = WordEmbeddings(batch.ids);
   const torch::Tensor type =
       at::embedding(Parameter("bert.embeddings.token_type_embeddings.weight"),
                     batch.type_ids);
-  const torch::Tensor position = at::embedding(
-      Parameter("bert.embeddings.position_embeddings.weight"), batch.positions);
+  const torch::Tensor position = PositionEmbeddings(batch.positions);
   return Dropped(
       Norm("bert.embeddings.LayerNorm", (word + type) + position, {}), dropout);
 }

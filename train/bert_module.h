@@ -98,6 +98,7 @@ class BertModule {
   // Of a Linear layer that is not ternary, in the products' dtype.
   torch::Tensor ProductWeight(const std::string& name) const;
   torch::Tensor WordEmbeddings(const torch::Tensor& ids) const;
+  torch::Tensor PositionEmbeddings(const torch::Tensor& positions) const;
 
   struct LinearInput;
   LinearInput Prepare(const torch::Tensor& x) const;

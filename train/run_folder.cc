@@ -91,11 +91,10 @@ absl::Status Replace(const FolderWriter& writer, const std::string& base,
 }
 
 absl::Status AddFloats(const std::string& name, const torch::Tensor& tensor,
-                       FolderWriter& writer) {
+                       DType dtype, FolderWriter& writer) {
   return writer.AddFloats(
       name, tensor.sizes().vec(),
-      {tensor.data_ptr<float>(), static_cast<size_t>(tensor.numel())},
-      DType::kF32);
+      {tensor.data_ptr<float>(), static_cast<size_t>(tensor.numel())}, dtype);
 }
 
 }  // namespace
@@ -131,7 +130,7 @@ absl::Status WriteFloatFolder(const BertModule& module, const std::string& base,
                               const std::string& to) {
   FolderWriter writer;
   for (const auto& [name, parameter] : module.parameters()) {
-    absl::Status status = AddFloats(name, parameter, writer);
+    absl::Status status = AddFloats(name, parameter, DType::kF32, writer);
     if (!status.ok()) return status;
   }
   return Replace(writer, base, nullptr, to);
@@ -142,8 +141,10 @@ absl::Status WriteTernaryFolder(const BertModule& module,
                                 const std::string& to) {
   FolderWriter writer;
   for (const auto& [name, parameter] : module.parameters()) {
-    if (StorageOf(name) == Storage::kFloat) {
-      absl::Status status = AddFloats(name, parameter, writer);
+    const Storage storage = StorageOf(name);
+    if (!IsTernary(storage)) {
+      absl::Status status =
+          AddFloats(name, parameter, FloatTypeOf(storage), writer);
       if (!status.ok()) return status;
       continue;
     }

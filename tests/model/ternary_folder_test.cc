@@ -10,6 +10,7 @@
 #include "kernels/ternarize.h"
 #include "model/config.h"
 #include "model/folder_conversion.h"
+#include "model/half.h"
 #include "model/inspect_folder.h"
 #include "model/tensor_names.h"
 #include "tests/tiny_model.h"
@@ -162,7 +163,6 @@ TEST_F(TernaryFolderTest, WhatIsTernaryIsSaidByName) {
   }
   for (const char* name :
        {"bert.encoder.layer.0.output.LayerNorm.weight",
-        "bert.embeddings.position_embeddings.weight",
         "bert.embeddings.token_type_embeddings.weight",
         "bert.embeddings.LayerNorm.weight", "classifier.weight",
         "qa_outputs.weight", "bert.pooler.dense.bias"}) {
@@ -185,10 +185,17 @@ TEST_F(TernaryFolderTest, TheSamePartsOfADistilBertAreTernary) {
   for (const char* name :
        {"distilbert.transformer.layer.0.sa_layer_norm.weight",
         "distilbert.transformer.layer.0.output_layer_norm.weight",
-        "distilbert.embeddings.position_embeddings.weight",
         "distilbert.embeddings.LayerNorm.weight", "classifier.weight",
         "qa_outputs.weight", "pre_classifier.bias"}) {
     EXPECT_EQ(StorageOf(name), Storage::kFloat) << name;
+  }
+}
+
+TEST_F(TernaryFolderTest, PositionEmbeddingsAreHalfAsWide) {
+  for (const char* family : {"bert", "distilbert", "mobilebert"}) {
+    EXPECT_EQ(StorageOf(absl::StrCat(family,
+                                     ".embeddings.position_embeddings.weight")),
+              Storage::kHalf);
   }
 }
 
@@ -211,8 +218,7 @@ TEST_F(TernaryFolderTest, EveryLinearOfAMobileBertIsTernary) {
        {"mobilebert.encoder.layer.0.bottleneck.input.LayerNorm.weight",
         "mobilebert.encoder.layer.0.output.bottleneck.LayerNorm.weight",
         "mobilebert.embeddings.LayerNorm.weight",
-        "mobilebert.embeddings.embedding_transformation.bias",
-        "mobilebert.embeddings.position_embeddings.weight"}) {
+        "mobilebert.embeddings.embedding_transformation.bias"}) {
     EXPECT_EQ(StorageOf(name), Storage::kFloat) << name;
   }
 }
@@ -229,6 +235,12 @@ TEST_F(TernaryFolderTest, TernarizesEveryMatrixByTwn) {
   for (const ExpectedTensor& tensor : from.tensors) {
     const std::vector<float> w = ReadAsFloats(from, tensor).value();
     const std::vector<float> found = ReadAsFloats(to, tensor).value();
+    if (tensor.storage == Storage::kHalf) {
+      for (size_t i = 0; i < w.size(); ++i) {
+        ASSERT_EQ(found[i], HalfToFloat(FloatToHalf(w[i]))) << tensor.name;
+      }
+      continue;
+    }
     if (!tensor.ternary()) {
       EXPECT_EQ(found, w) << tensor.name;
       continue;

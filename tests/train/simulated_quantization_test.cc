@@ -224,7 +224,7 @@ TEST(SimulatedModuleTest, IsTheFloatModelOfTheQuantizedWeights) {
     const BertModule simulated = LoadTiny(options);
     const BertModule plain = LoadTiny({});
     for (const auto& [name, parameter] : plain.parameters()) {
-      if (StorageOf(name) == Storage::kFloat) continue;
+      if (!IsTernary(StorageOf(name))) continue;
       const bool rows = StorageOf(name) == Storage::kTernaryPerRow;
       torch::Tensor values = parameter.detach();
       values.copy_(Simulate(scheme, values, rows ? values.size(0) : 1));
@@ -301,7 +301,7 @@ TEST(SimulatedModuleTest, LatentWeightsGetTheGradientsOfTheQuantizedOnes) {
   {
     const torch::NoGradGuard no_grad;
     for (const auto& [name, parameter] : plain.parameters()) {
-      if (StorageOf(name) == Storage::kFloat) continue;
+      if (!IsTernary(StorageOf(name))) continue;
       const bool rows = StorageOf(name) == Storage::kTernaryPerRow;
       torch::Tensor values = parameter.detach();
       values.copy_(
