@@ -87,6 +87,14 @@ absl::StatusOr<std::vector<std::string>> CommandLine::Parse(int argc,
   return std::vector<std::string>(argv + optind, argv + argc);
 }
 
+absl::Status CommandLine::ParseOptions(int argc, char** argv) {
+  const absl::StatusOr<std::vector<std::string>> arguments = Parse(argc, argv);
+  if (!arguments.ok()) return arguments.status();
+  if (arguments->empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("unexpected argument '", arguments->front(), "'"));
+}
+
 std::string CommandLine::Help() const {
   std::string text =
       absl::StrCat("Usage: tern ", name_, " [OPTION...] ", synopsis_, "\n",

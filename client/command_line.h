@@ -18,6 +18,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
@@ -47,6 +48,10 @@ class CommandLine {
   // the subcommand. Where --help is among them, prints it and exits 0.
   // Errors: INVALID_ARGUMENT naming the option.
   absl::StatusOr<std::vector<std::string>> Parse(int argc, char** argv);
+
+  // The same for a command that takes nothing but options.
+  // Errors: INVALID_ARGUMENT for any other argument, too.
+  absl::Status ParseOptions(int argc, char** argv);
 
   const std::string& name() const { return name_; }
   std::string Help() const;

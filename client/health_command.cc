@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <string>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/command.h"
 
@@ -48,13 +47,8 @@ int HealthCommand(int argc, char** argv) {
            &service);
   connection.AddTo(line);
 
-  const auto arguments = line.Parse(argc, argv);
-  if (!arguments.ok()) return WrongUsage(line, arguments.status());
-  if (!arguments->empty()) {
-    return WrongUsage(line,
-                      absl::InvalidArgumentError(absl::StrCat(
-                          "unexpected argument '", arguments->front(), "'")));
-  }
+  const absl::Status parsed = line.ParseOptions(argc, argv);
+  if (!parsed.ok()) return WrongUsage(line, parsed);
   const auto client = connection.Open();
   if (!client.ok()) return WrongUsage(line, client.status());
 

@@ -56,13 +56,8 @@ int ModelsCommand(int argc, char** argv) {
   line.Add("json", "", "one JSON object a model: Model of tern.v1", &json);
   connection.AddTo(line);
 
-  const auto arguments = line.Parse(argc, argv);
-  if (!arguments.ok()) return WrongUsage(line, arguments.status());
-  if (!arguments->empty()) {
-    return WrongUsage(line,
-                      absl::InvalidArgumentError(absl::StrCat(
-                          "unexpected argument '", arguments->front(), "'")));
-  }
+  const absl::Status parsed = line.ParseOptions(argc, argv);
+  if (!parsed.ok()) return WrongUsage(line, parsed);
   const auto client = connection.Open();
   if (!client.ok()) return WrongUsage(line, client.status());
   const auto response = (*client)->ListModels();
