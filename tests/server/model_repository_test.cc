@@ -422,16 +422,21 @@ TEST(ModelRepositoryServerTest, ModelsAreSwappedUnderLoadAndNoCallFails) {
   EXPECT_THAT(metrics, ::testing::Not(HasSubstr("version=\"3\"")));
 }
 
-TEST(ModelRepositoryServerTest, OperatorsLoadAndUnloadOnTheAdminPort) {
-  RepositoryFolder folder;
-  folder.Add("a/1");
-  folder.Add("b/1");
-  RunningServer running([&](Options& options) {
+// Serves what is in the folder, looks there when asked to, on an admin port.
+RunningServer ServeWithAdminPort(const RepositoryFolder& folder) {
+  return RunningServer([&](Options& options) {
     options.models.clear();
     options.model_repository = folder.root();
     options.repository_poll = absl::ZeroDuration();
     options.admin_listen = "127.0.0.1:0";
   });
+}
+
+TEST(ModelRepositoryServerTest, OperatorsLoadAndUnloadOnTheAdminPort) {
+  RepositoryFolder folder;
+  folder.Add("a/1");
+  folder.Add("b/1");
+  RunningServer running = ServeWithAdminPort(folder);
   ASSERT_NE(running.server, nullptr);
   using Service = inference::GRPCInferenceService;
   const auto admin = Service::NewStub(grpc::CreateChannel(
@@ -482,12 +487,7 @@ TEST(ModelRepositoryServerTest, TheCommandListsLoadsAndUnloads) {
   RepositoryFolder folder;
   folder.Add("a/1");
   folder.Add("b/1");
-  RunningServer running([&](Options& options) {
-    options.models.clear();
-    options.model_repository = folder.root();
-    options.repository_poll = absl::ZeroDuration();
-    options.admin_listen = "127.0.0.1:0";
-  });
+  RunningServer running = ServeWithAdminPort(folder);
   ASSERT_NE(running.server, nullptr);
   const auto tern = [&](std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), TERN_COMMAND);
