@@ -242,8 +242,7 @@ torch::Tensor BertModule::PositionEmbeddings(
     const torch::Tensor& positions) const {
   const torch::Tensor latent =
       at::embedding(Parameter(kPositionEmbeddings), positions);
-  if (!ternary()) return latent;
-  // As a ternary folder holds them.
+  if (!ternary() || !options_.round_positions) return latent;
   return StraightThrough(latent,
                          latent.detach().to(torch::kHalf).to(torch::kFloat));
 }

@@ -32,6 +32,9 @@ struct BertOptions {
   // Or BF16. Simulated quantizations multiply in F32 whatever stands here:
   // their numbers are no small integers, which BF16 would hold.
   torch::ScalarType product_type = torch::kFloat32;
+  // Rounds position embeddings as a ternary folder will hold them. Off for one
+  // that is only read: what it holds is used, F32 in folders from before.
+  bool round_positions = true;
 };
 
 struct ForwardOptions {

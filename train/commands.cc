@@ -320,6 +320,7 @@ absl::StatusOr<BertModule> LoadTeacher(const CommandOptions& options,
   if (!status.ok()) return status;
   BertOptions bert;
   if (config->ternary) bert.quantization = Quantization{};
+  bert.round_positions = false;
   bert.product_type = options.product_type;
   absl::StatusOr<BertModule> teacher = BertModule::Load(
       *config, WeightsFile(options.teacher), bert, options.trainer.seed);
@@ -360,6 +361,7 @@ absl::StatusOr<Logits> EvaluateByTrainer(const CommandOptions& options,
     bert.quantization = options.quantization;
   } else if (config.ternary) {
     bert.quantization = Quantization{};  // TWN of scale * T is scale and T
+    bert.round_positions = false;
   }
   bert.product_type = options.product_type;
   const absl::StatusOr<BertModule> module = BertModule::Load(
