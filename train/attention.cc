@@ -234,14 +234,14 @@ void UseProbabilities(const Call& call, const Head& head, int64_t i,
 void ScoreBlock(const Head& head, const torch::Tensor& q,
                 const torch::Tensor& k, int64_t first, int64_t rows,
                 float* scores) {
-  SmallProduct({.m = rows,
-                .n = head.length,
-                .k = head.dim,
-                .alpha = head.unit(),
-                .a = {head.In(q) + first * head.stride, head.stride},
-                .b = {head.In(k), head.stride, /*transposed=*/true},
-                .c = scores,
-                .c_stride = head.length});
+  Gemm({.m = rows,
+        .n = head.length,
+        .k = head.dim,
+        .alpha = head.unit(),
+        .a = {head.In(q) + first * head.stride, head.stride},
+        .b = {head.In(k), head.stride, /*transposed=*/true},
+        .c = scores,
+        .c_stride = head.length});
 }
 
 template <typename Use>
@@ -311,13 +311,13 @@ torch::Tensor FloatContext(const Call& call, const torch::Tensor& q,
           }
           SoftmaxRows(head, rows, scratch);
           UseBlock(call, head, first, rows, scratch);
-          SmallProduct({.m = rows,
-                        .n = head.dim,
-                        .k = head.length,
-                        .a = {scratch.used.data(), head.length},
-                        .b = {head.In(v), head.stride},
-                        .c = head.In(context) + first * head.stride,
-                        .c_stride = head.stride});
+          Gemm({.m = rows,
+                .n = head.dim,
+                .k = head.length,
+                .a = {scratch.used.data(), head.length},
+                .b = {head.In(v), head.stride},
+                .c = head.In(context) + first * head.stride,
+                .c_stride = head.stride});
         });
       });
   return context;
@@ -393,21 +393,21 @@ void HeadGradients(const Call& call, const Head& head, const torch::Tensor& q,
       const Matrix dcontext = {head.In(d.context) + block, head.stride};
       SoftmaxBlock(head, q, k, first, rows, scratch);
       UseBlock(call, head, first, rows, scratch);
-      SmallProduct({.m = n,
-                    .n = head.dim,
-                    .k = rows,
-                    .beta = beta,
-                    .a = {scratch.used.data(), n, /*transposed=*/true},
-                    .b = dcontext,
-                    .c = head.In(gradients.v),
-                    .c_stride = head.stride});
-      SmallProduct({.m = rows,
-                    .n = n,
-                    .k = head.dim,
-                    .a = dcontext,
-                    .b = {head.In(v), head.stride, /*transposed=*/true},
-                    .c = scratch.gradients.data(),
-                    .c_stride = n});
+      Gemm({.m = n,
+            .n = head.dim,
+            .k = rows,
+            .beta = beta,
+            .a = {scratch.used.data(), n, /*transposed=*/true},
+            .b = dcontext,
+            .c = head.In(gradients.v),
+            .c_stride = head.stride});
+      Gemm({.m = rows,
+            .n = n,
+            .k = head.dim,
+            .a = dcontext,
+            .b = {head.In(v), head.stride, /*transposed=*/true},
+            .c = scratch.gradients.data(),
+            .c_stride = n});
       for (int64_t i = 0; i < rows; ++i) {
         float* const row = scratch.gradients.data() + i * n;
         if (call.dropout > 0) {
@@ -420,23 +420,23 @@ void HeadGradients(const Call& call, const Head& head, const torch::Tensor& q,
       }
       ds = scratch.gradients.data();
     }
-    SmallProduct({.m = rows,
-                  .n = head.dim,
-                  .k = n,
-                  .alpha = head.unit(),
-                  .a = {ds, n},
-                  .b = {head.In(k), head.stride},
-                  .c = head.In(gradients.q) + block,
-                  .c_stride = head.stride});
-    SmallProduct({.m = n,
-                  .n = head.dim,
-                  .k = rows,
-                  .alpha = head.unit(),
-                  .beta = beta,
-                  .a = {ds, n, /*transposed=*/true},
-                  .b = {head.In(q) + block, head.stride},
-                  .c = head.In(gradients.k),
-                  .c_stride = head.stride});
+    Gemm({.m = rows,
+          .n = head.dim,
+          .k = n,
+          .alpha = head.unit(),
+          .a = {ds, n},
+          .b = {head.In(k), head.stride},
+          .c = head.In(gradients.q) + block,
+          .c_stride = head.stride});
+    Gemm({.m = n,
+          .n = head.dim,
+          .k = rows,
+          .alpha = head.unit(),
+          .beta = beta,
+          .a = {ds, n, /*transposed=*/true},
+          .b = {head.In(q) + block, head.stride},
+          .c = head.In(gradients.k),
+          .c_stride = head.stride});
   });
 }
 

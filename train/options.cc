@@ -98,7 +98,7 @@ ABSL_FLAG(bool, distill_hidden, true,
 ABSL_FLAG(bool, distill_attention, true,
           "ternarize: squared error of the attention scores");
 ABSL_FLAG(std::string, compute, "auto",
-          "products in f32 or bf16; auto: bf16 where the CPU is faster in it");
+          "products in f32 or bf16; auto: the faster of the two on this CPU");
 ABSL_FLAG(int, threads, 0, "threads; 0: one per core");
 ABSL_FLAG(std::string, precision, "",
           "evaluate: fp32, int8 or ternary by the serving engine (default: as "
@@ -156,7 +156,7 @@ absl::StatusOr<torch::ScalarType> ParseCompute(const std::string& name) {
         "found neither; 'f32' runs everywhere");
   }
   if (name == "auto") {
-    return CpuHasBFloat16Products() ? torch::kBFloat16 : torch::kFloat32;
+    return BFloat16IsFaster() ? torch::kBFloat16 : torch::kFloat32;
   }
   return Bad("compute", "f32, bf16 or auto", name);
 }

@@ -89,13 +89,30 @@ bool HasProducts(torch::ScalarType type) {
   return type != torch::kBFloat16 || CpuHasBFloat16Products();
 }
 
-TEST(MatrixProductTest, ReadsTransposedViewsAndBatches) {
-  const torch::Tensor a = Random({3, 5, 7}, 1), b = Random({3, 9, 7}, 2);
-  // Sums of 7 products of magnitude about 1.
-  EXPECT_TRUE(at::allclose(MatrixProduct(a, b.transpose(1, 2)),
-                           at::bmm(a, b.transpose(1, 2)), 0, 1e-5));
-  EXPECT_TRUE(at::allclose(MatrixProduct(a[0].t(), a[1]),
-                           at::mm(a[0].t(), a[1]), 0, 1e-5));
+TEST(MatrixProductTest, ReadsTransposedAndStridedViews) {
+  const torch::Tensor a = Random({5, 7}, 1), b = Random({9, 7}, 2);
+  const torch::Tensor every_other = Random({10, 14}, 3).slice(1, 0, 14, 2);
+  const torch::Tensor column = Random({5, 1}, 4);
+  // Sums of at most 10 products of magnitude about 1.
+  const auto expect_product = [](const torch::Tensor& x,
+                                 const torch::Tensor& y) {
+    EXPECT_TRUE(at::allclose(MatrixProduct(x, y), at::mm(x, y), 0, 1e-5))
+        << x.sizes() << " by " << y.sizes();
+  };
+  expect_product(a, b.t());
+  expect_product(a.t(), Random({5, 3}, 5));
+  expect_product(every_other, b.t());
+  expect_product(b, every_other.t());
+  expect_product(a.slice(1, 2, 6), b.slice(1, 2, 6).t());
+  expect_product(column.t(), a);
+  expect_product(column, a.slice(0, 0, 1));
+}
+
+TEST(MatrixProductTest, RefusesOtherShapesAndTypes) {
+  const torch::Tensor a = Random({5, 7}, 1);
+  EXPECT_THROW(MatrixProduct(a, a), c10::Error);
+  EXPECT_THROW(MatrixProduct(a, a.t().to(torch::kBFloat16)), c10::Error);
+  EXPECT_THROW(MatrixProduct(a, Random({1, 7, 5}, 2)), c10::Error);
 }
 
 TEST(MatrixProductTest, SmallIntegersAreExactInBFloat16) {
