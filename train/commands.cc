@@ -1,11 +1,8 @@
 #include "train/commands.h"
 
-#include <algorithm>
-#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -14,210 +11,15 @@
 #include "ATen/Parallel.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
-#include "model/json_file.h"
 #include "nlohmann/json.hpp"
-#include "tokenizer/tokenizer.h"
-#include "train/augmentation.h"
 #include "train/evaluation.h"
-#include "train/masked_lm.h"
+#include "train/run_folder.h"
 #include "train/squad.h"
 #include "train/squad_metric.h"
+#include "train/task_data.h"
 
 namespace tern {
 namespace {
-
-std::string WeightsFile(const std::string& folder) {
-  return folder + "/model.safetensors";
-}
-
-// A task's file as a model reads it.
-struct TaskData {
-  TokenizedDataset tokens;
-  // What answers are made and judged by; none of a classifier's task.
-  std::optional<QuestionWindows> questions;
-};
-
-absl::StatusOr<std::string> ReadVocabulary(const std::string& folder) {
-  constexpr int64_t kMaxBytes = int64_t{1} << 26;
-  return ReadSmallFile(folder + "/vocab.txt", kMaxBytes);
-}
-
-// Two models that read the same token ids.
-absl::Status CheckSameVocabulary(const std::string& folder,
-                                 const std::string& other) {
-  const absl::StatusOr<std::string> words = ReadVocabulary(folder);
-  if (!words.ok()) return words.status();
-  const absl::StatusOr<std::string> others = ReadVocabulary(other);
-  if (!others.ok()) return others.status();
-  if (*words == *others) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(other, "/vocab.txt: expected the vocabulary of ", folder,
-                   ", found another"));
-}
-
-absl::StatusOr<TaskData> ReadExamples(const std::string& path, size_t limit,
-                                      const TaskSpec& task,
-                                      const Tokenizer& tokenizer,
-                                      int max_tokens) {
-  absl::StatusOr<Dataset> dataset = ReadDataset(path, task);
-  if (!dataset.ok()) return dataset.status();
-  if (dataset->examples.size() > limit) dataset->examples.resize(limit);
-  absl::StatusOr<TokenizedDataset> tokens =
-      Tokenize(*dataset, tokenizer, max_tokens);
-  if (!tokens.ok()) return tokens.status();
-  return TaskData{*std::move(tokens), std::nullopt};
-}
-
-absl::StatusOr<TaskData> ReadQuestions(const std::string& path, size_t limit,
-                                       const Tokenizer& tokenizer,
-                                       const WindowOptions& options) {
-  if (options.doc_stride > options.max_tokens - 5) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--doc-stride: expected at most ", options.max_tokens - 5,
-                     " for a model of ", options.max_tokens,
-                     " positions, found ", options.doc_stride));
-  }
-  absl::StatusOr<QuestionSet> set = ReadSquad(path);
-  if (!set.ok()) return set.status();
-  if (set->questions.size() > limit) set->questions.resize(limit);
-  absl::StatusOr<QuestionWindows> windows =
-      MakeWindows(*std::move(set), tokenizer, options);
-  if (!windows.ok()) return windows.status();
-  TokenizedDataset tokens = std::move(windows->tokens);
-  return TaskData{std::move(tokens), *std::move(windows)};
-}
-
-// Only the first `examples` of the file, if that is not 0. `max_positions` and
-// `folder` are the model's.
-absl::StatusOr<TaskData> ReadTaskData(const std::string& path, int examples,
-                                      const CommandOptions& options,
-                                      const std::string& folder,
-                                      int max_positions) {
-  const absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer =
-      Tokenizer::Load(folder);
-  if (!tokenizer.ok()) return tokenizer.status();
-  const size_t limit = examples == 0 ? SIZE_MAX : examples;
-  WindowOptions windows = options.windows;
-  windows.max_tokens = std::min(windows.max_tokens, max_positions);
-  if (options.task.question_answering) {
-    return ReadQuestions(path, limit, **tokenizer, windows);
-  }
-  return ReadExamples(path, limit, options.task, **tokenizer,
-                      windows.max_tokens);
-}
-
-absl::StatusOr<Scores> ScoreLogits(const Logits& logits, const TaskData& data,
-                                   const CommandOptions& options) {
-  if (!data.questions) return Score(logits, data.tokens, options.task);
-  return ScorePredictions(
-      PredictAnswers(logits, *data.questions, options.answers),
-      data.questions->set);
-}
-
-// What the copies of --augment depend on, in words.
-std::string DescribeAugmentation(const CommandOptions& options) {
-  const AugmentationOptions& a = options.augmentation;
-  return absl::StrFormat(
-      "--augment=%d --augment-model=%s --augment-probability=%g "
-      "--augment-candidates=%d",
-      a.copies, options.augmentation_model, a.probability, a.candidates);
-}
-
-// The copies of the training examples that --augment asks for, as `folder`'s
-// model reads them.
-absl::StatusOr<TokenizedDataset> ReadCopies(const CommandOptions& options,
-                                            const std::string& folder) {
-  const RunFolder run{options.out};
-  const std::string& source = options.augmentation_model;
-  // Any head will do: the encoder is what is taken.
-  TaskSpec any;
-  any.question_answering = true;
-  absl::Status status = MakeBase(source, any, run.augmentation_base());
-  if (!status.ok()) return status;
-  const absl::StatusOr<BertConfig> config = LoadConfig(run.augmentation_base());
-  if (!config.ok()) return config.status();
-  const absl::StatusOr<MaskedLm> lm =
-      MaskedLm::Load(*config, WeightsFile(source));
-  if (!lm.ok()) return lm.status();
-  const absl::StatusOr<std::string> words = ReadVocabulary(source);
-  if (!words.ok()) return words.status();
-  const std::vector<std::string> vocabulary =
-      absl::StrSplit(absl::StripSuffix(*words, "\n"), '\n');
-  const absl::StatusOr<std::unique_ptr<Tokenizer>> reader =
-      Tokenizer::Load(run.augmentation_base());
-  if (!reader.ok()) return reader.status();
-  const absl::StatusOr<Dataset> examples =
-      ReadDataset(options.train_path, options.task);
-  if (!examples.ok()) return examples.status();
-  const absl::StatusOr<Dataset> copies = Augment(
-      *examples, **reader, vocabulary,
-      [&](const TokenBatch& batch, const torch::Tensor& rows) {
-        return lm->Logits(batch, rows);
-      },
-      options.augmentation,
-      absl::StrFormat("%s --seed=%d --max-tokens=%d --train-file=%s",
-                      DescribeAugmentation(options), options.augmentation.seed,
-                      options.augmentation.max_tokens, options.train_path),
-      run.augmented());
-  if (!copies.ok()) return copies.status();
-  const absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer =
-      Tokenizer::Load(folder);
-  if (!tokenizer.ok()) return tokenizer.status();
-  return Tokenize(*copies, **tokenizer, options.augmentation.max_tokens);
-}
-
-// What both kinds of training work on.
-struct TrainingData {
-  BertConfig config;
-  TokenizedDataset train;
-  TaskData dev;
-};
-
-absl::Status CheckHead(const BertConfig& config, const std::string& folder,
-                       const TaskSpec& task) {
-  const bool answers = config.task == Task::kQuestionAnswering;
-  if (answers != task.question_answering) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        folder, ": expected a ",
-        task.question_answering ? "question answerer" : "classifier",
-        " for task ", task.name, ", found a ",
-        answers ? "question answerer" : "classifier"));
-  }
-  if (answers) return absl::OkStatus();
-  const size_t outputs = task.regression() ? 1 : task.labels.size();
-  if (config.outputs() == static_cast<int>(outputs)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      folder, ": expected a model of ", outputs, " outputs for task ",
-      task.name, ", found ", config.outputs()));
-}
-
-absl::StatusOr<TrainingData> ReadTrainingData(const CommandOptions& options,
-                                              const std::string& folder) {
-  TrainingData data;
-  absl::StatusOr<BertConfig> config = LoadConfig(folder);
-  if (!config.ok()) return config.status();
-  data.config = *std::move(config);
-  absl::Status status = CheckHead(data.config, folder, options.task);
-  if (!status.ok()) return status;
-  absl::StatusOr<TaskData> train =
-      ReadTaskData(options.train_path, /*examples=*/0, options, folder,
-                   data.config.max_positions);
-  if (!train.ok()) return train.status();
-  data.train = std::move(train->tokens);
-  if (options.augmentation.copies > 0) {
-    absl::StatusOr<TokenizedDataset> copies = ReadCopies(options, folder);
-    if (!copies.ok()) return copies.status();
-    std::move(copies->sequences.begin(), copies->sequences.end(),
-              std::back_inserter(data.train.sequences));
-  }
-  absl::StatusOr<TaskData> dev =
-      ReadTaskData(options.dev_path, options.dev_examples, options, folder,
-                   data.config.max_positions);
-  if (!dev.ok()) return dev.status();
-  data.dev = *std::move(dev);
-  return data;
-}
 
 // All that determines a run's result, in words.
 std::string Describe(const CommandOptions& options) {
@@ -485,8 +287,7 @@ absl::Status Evaluate(const CommandOptions& options) {
   absl::Status status = CheckHead(*config, options.from, options.task);
   if (!status.ok()) return status;
   const absl::StatusOr<TaskData> dev =
-      ReadTaskData(options.dev_path, options.dev_examples, options,
-                   options.from, config->max_positions);
+      ReadDevData(options, options.from, config->max_positions);
   if (!dev.ok()) return dev.status();
   const bool by_trainer = options.precision == "trainer";
   const absl::StatusOr<Logits> logits =
