@@ -14,6 +14,7 @@
 #include "server/embed_call.h"
 #include "server/json_depth.h"
 #include "server/model_service.h"
+#include "server/no_throw.h"
 #include "server/oip_call.h"
 #include "server/oip_json.h"
 #include "server/oip_model.h"
@@ -125,6 +126,23 @@ absl::Status ParseProtoJson(const std::string& body,
                    " as JSON: ", std::string(status.message())));
 }
 
+// Reads the body of an infer request, whose tensors may follow the JSON as
+// bytes. Errors: INVALID_ARGUMENT.
+absl::Status ParseInferBody(const HttpRequest& request,
+                            inference::ModelInferRequest& message,
+                            OipBinaryOutputs& binary_outputs) {
+  size_t json_bytes = request.body.size();
+  if (const auto length =
+          request.headers.find("inference-header-content-length");
+      length != request.headers.end() &&
+      !absl::SimpleAtoi(length->second, &json_bytes)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "Inference-Header-Content-Length: expected a number of bytes, found '",
+        length->second, "'"));
+  }
+  return ParseOipBody(request.body, json_bytes, message, binary_outputs);
+}
+
 // gRPC's own header: up to eight digits and a unit, e.g. "500m".
 absl::StatusOr<absl::Duration> ReadTimeout(const HttpRequest& request) {
   const auto found = request.headers.find("grpc-timeout");
@@ -203,10 +221,11 @@ void HttpGateway::HandleV1(const Path& path, const HttpRequest& request,
   if (call == nullptr || request.method != "POST") {
     return respond(V1Error(NoSuchPath(request)));
   }
-  const absl::Status parsed =
-      ParseProtoJson(request.body, call->request_message());
   StartCall(
-      std::move(call), parsed, request,
+      std::move(call), request,
+      [&request](Call& call) {
+        return ParseProtoJson(request.body, call.request_message());
+      },
       [](Call& call) { return ProtoJson(call.response_message()); }, &V1Error,
       respond);
 }
@@ -274,26 +293,18 @@ void HttpGateway::HandleV2Model(const Path& path, const HttpRequest& request,
 void HttpGateway::Infer(const std::string& model, const std::string& version,
                         const HttpRequest& request,
                         const HttpServer::Respond& respond) {
-  auto call = std::make_shared<OipCall>(environment_);
   auto binary_outputs = std::make_shared<OipBinaryOutputs>();
-  size_t json_bytes = request.body.size();
-  absl::Status parsed;
-  if (const auto length =
-          request.headers.find("inference-header-content-length");
-      length != request.headers.end() &&
-      !absl::SimpleAtoi(length->second, &json_bytes)) {
-    parsed = absl::InvalidArgumentError(absl::StrCat(
-        "Inference-Header-Content-Length: expected a number of bytes, found '",
-        length->second, "'"));
-  }
-  if (parsed.ok()) {
-    parsed = ParseOipBody(request.body, json_bytes, call->request_message(),
-                          *binary_outputs);
-  }
-  call->request_message().set_model_name(model);
-  call->request_message().set_model_version(version);
   StartCall(
-      call, parsed, request,
+      std::make_shared<OipCall>(environment_), request,
+      [&](Call& call) {
+        auto& message =
+            static_cast<inference::ModelInferRequest&>(call.request_message());
+        const absl::Status status =
+            ParseInferBody(request, message, *binary_outputs);
+        message.set_model_name(model);
+        message.set_model_version(version);
+        return status;
+      },
       [binary_outputs](Call& call) {
         OipBody body = WriteOipBody(static_cast<inference::ModelInferResponse&>(
                                         call.response_message()),
@@ -310,9 +321,8 @@ void HttpGateway::Infer(const std::string& model, const std::string& version,
 }
 
 void HttpGateway::StartCall(std::shared_ptr<Call> call,
-                            const absl::Status& parsed,
-                            const HttpRequest& request, Render render,
-                            RenderError render_error,
+                            const HttpRequest& request, const Parse& parse,
+                            Render render, RenderError render_error,
                             const HttpServer::Respond& respond) {
   const auto timeout = ReadTimeout(request);
   const auto tenant =
@@ -322,15 +332,15 @@ void HttpGateway::StartCall(std::shared_ptr<Call> call,
   if (traceparent != request.headers.end()) {
     call->set_traceparent(traceparent->second);
   }
+  absl::Status ready = timeout.status();
+  if (ready.ok()) ready = call->CheckRoom(request.body.size());
+  if (ready.ok()) {
+    ready = NoThrow("the body could not be read", [&] { return parse(*call); });
+  }
   Call* const started = call.get();
   {
     std::lock_guard lock(mutex_);
     calls_.emplace(started, std::move(call));
-  }
-  absl::Status ready = parsed;
-  ready.Update(timeout.status());
-  if (ready.ok()) {
-    ready = started->CheckRoom(started->request_message().ByteSizeLong());
   }
   started->Start(ready,
                  environment_.clock.Now() + timeout.value_or(kDefaultTimeout),

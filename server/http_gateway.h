@@ -40,6 +40,8 @@ class HttpGateway {
   void AbandonCalls();
 
  private:
+  // Reads the body into the call's request.
+  using Parse = std::function<absl::Status(Call&)>;
   // Makes the response of a call that was answered.
   using Render = std::function<HttpResponse(Call&)>;
   // Makes the response of one that was not.
@@ -55,9 +57,10 @@ class HttpGateway {
   void Infer(const std::string& model, const std::string& version,
              const HttpRequest& request, const HttpServer::Respond& respond);
 
-  void StartCall(std::shared_ptr<Call> call, const absl::Status& parsed,
-                 const HttpRequest& request, Render render,
-                 RenderError render_error, const HttpServer::Respond& respond);
+  // Calls `parse` before it returns, if the queue has room for the call.
+  void StartCall(std::shared_ptr<Call> call, const HttpRequest& request,
+                 const Parse& parse, Render render, RenderError render_error,
+                 const HttpServer::Respond& respond);
   // Removes a call from those under way.
   std::shared_ptr<Call> TakeCall(Call* call);
 

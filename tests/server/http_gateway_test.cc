@@ -330,6 +330,24 @@ TEST(HttpGatewayTest, AFullQueueSaysWhenToRetry) {
   EXPECT_EQ(first.get().status, 200);
 }
 
+TEST(HttpGatewayTest, AFullQueueRefusesACallBeforeItsBodyIsRead) {
+  HttpRunningServer running(
+      [](Options& options) { options.max_waiting_requests = 1; });
+  auto cores = running.HoldAllCores();
+  auto first = std::async(std::launch::async, [&] {
+    return running.Post("/v1/classify", kClassify);
+  });
+  running.AwaitAccepted(1);
+
+  EXPECT_EQ(running.Post("/v1/classify", "{").status, 429);
+  EXPECT_EQ(running.Post("/v2/models/classifier/infer", "{").status, 429);
+
+  cores.clear();
+  EXPECT_EQ(first.get().status, 200);
+  EXPECT_EQ(running.Post("/v1/classify", "{").status, 400);
+  EXPECT_EQ(running.Post("/v2/models/classifier/infer", "{").status, 400);
+}
+
 TEST(HttpGatewayTest, ACallEndsAtItsTimeout) {
   HttpRunningServer running;
   const auto cores = running.HoldAllCores();
