@@ -13,6 +13,7 @@
 #include "absl/strings/str_format.h"
 #include "nlohmann/json.hpp"
 #include "train/evaluation.h"
+#include "train/latent_weights.h"
 #include "train/run_folder.h"
 #include "train/squad.h"
 #include "train/squad_metric.h"
@@ -130,29 +131,31 @@ absl::StatusOr<BertModule> LoadTeacher(const CommandOptions& options,
   return teacher;
 }
 
-// The student of a teacher of this configuration, as --student or the teacher
-// has its weights.
+// The student of a teacher, as --student or the teacher has its weights.
 absl::StatusOr<BertModule> LoadStudent(const CommandOptions& options,
-                                       const BertConfig& teacher) {
+                                       const BertModule& teacher) {
   const std::string& folder =
       options.student.empty() ? options.from : options.student;
   const absl::StatusOr<BertConfig> config = LoadConfig(folder);
   if (!config.ok()) return config.status();
   absl::Status status = CheckHead(*config, folder, options.task);
   if (!status.ok()) return status;
-  if (config->layers != teacher.layers || config->heads != teacher.heads ||
-      config->hidden_size != teacher.hidden_size) {
+  const BertConfig& shape = teacher.config();
+  if (config->layers != shape.layers || config->heads != shape.heads ||
+      config->hidden_size != shape.hidden_size) {
     return absl::InvalidArgumentError(
         absl::StrCat(folder, ": expected a student of its teacher's shape, ",
-                     teacher.layers, " layers, hidden ", teacher.hidden_size,
-                     ", ", teacher.heads, " heads; found ", config->layers,
-                     ", ", config->hidden_size, ", ", config->heads));
+                     shape.layers, " layers, hidden ", shape.hidden_size, ", ",
+                     shape.heads, " heads; found ", config->layers, ", ",
+                     config->hidden_size, ", ", config->heads));
   }
   BertOptions bert;
   bert.product_type = options.product_type;
   bert.quantization = options.quantization;
-  return BertModule::Load(*config, WeightsFile(folder), bert,
-                          options.trainer.seed);
+  absl::StatusOr<BertModule> student = BertModule::Load(
+      *config, WeightsFile(folder), bert, options.trainer.seed);
+  if (student.ok() && config->ternary) RecoverLatentWeights(teacher, *student);
+  return student;
 }
 
 absl::StatusOr<Logits> EvaluateByTrainer(const CommandOptions& options,
@@ -249,7 +252,7 @@ absl::Status TernarizeByDistillation(const CommandOptions& options) {
       data->config, WeightsFile(options.from), bert, options.trainer.seed);
   if (!teacher.ok()) return teacher.status();
   teacher->Freeze();
-  absl::StatusOr<BertModule> student = LoadStudent(options, data->config);
+  absl::StatusOr<BertModule> student = LoadStudent(options, *teacher);
   if (!student.ok()) return student.status();
 
   TrainingJob job;

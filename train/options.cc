@@ -20,8 +20,9 @@ ABSL_FLAG(std::string, teacher, "",
           "finetune: folder of a fine-tuned model of the same vocabulary and "
           "any size, whose predictions are learnt instead of the labels");
 ABSL_FLAG(std::string, student, "",
-          "ternarize: folder of latent weights to start from, such as an "
-          "earlier run's OUT/latent; default: the teacher's");
+          "ternarize: folder to start from: latent weights, such as an earlier "
+          "run's OUT/latent, or a ternary model; default: the teacher's "
+          "weights");
 ABSL_FLAG(std::string, task, "sst-2",
           "sst-2, cola, mrpc, qqp, sts-b, rte, qnli, mnli, squad, or tsv with "
           "--text-column and --label-column");

@@ -15,6 +15,7 @@
 #include "kernels/ternary_gemm.h"
 #include "model/engine.h"
 #include "model/safetensors.h"
+#include "model/tensor_names.h"
 #include "model/ternary_folder.h"
 #include "tests/tiny_model.h"
 #include "tests/train/tiny_masked_lm.h"
@@ -27,6 +28,7 @@
 #include "train/evaluation.h"
 #include "train/fake_quantize.h"
 #include "train/kernel_functions.h"
+#include "train/latent_weights.h"
 #include "train/losses.h"
 #include "train/masked_lm.h"
 #include "train/matrix_product.h"
@@ -425,6 +427,74 @@ TEST_P(ExportTest, EngineGivesTheLogitsOfTheTrainer) {
 INSTANTIATE_TEST_SUITE_P(Ternarizers, ExportTest,
                          testing::Values(WeightScheme::kTwn,
                                          WeightScheme::kLat));
+
+TEST(LatentWeightsTest, TwnMakesTheirTernaryWeightsAgain) {
+  for (const bool per_row : {false, true}) {
+    const torch::Tensor w = Random({40, 96}, 1);
+    const torch::Tensor trained = w + 0.3 * Random({40, 96}, 2);
+    const torch::Tensor t = Ternarize(Ternarizer::kTwn, per_row, trained, {}).t;
+
+    const torch::Tensor latent = LatentWeights(w, t, per_row).contiguous();
+
+    EXPECT_TRUE(
+        at::equal(Ternarize(Ternarizer::kTwn, per_row, latent, {}).t, t));
+    const torch::Tensor own = Ternarize(Ternarizer::kTwn, per_row, w, {}).t;
+    ASSERT_FALSE(at::equal(own, t));
+    // Weights that need not move, but for those near a threshold, stay.
+    const torch::Tensor far = ((w.abs() < 0.4) | (w.abs() > 0.8)) & (own == t);
+    EXPECT_GT(far.to(torch::kFloat32).mean().item<double>(), 0.5);
+    EXPECT_TRUE(at::equal(latent.masked_select(far), w.masked_select(far)));
+  }
+}
+
+TEST(LatentWeightsTest, AnyTernaryWeightsAreReached) {
+  const torch::Tensor w = Random({8, 32}, 3);
+  for (const torch::Tensor& t :
+       {torch::ones({8, 32}), at::randint(-1, 2, {8, 32}).to(torch::kFloat32),
+        -w.sign()}) {
+    const torch::Tensor latent = LatentWeights(w, t, false).contiguous();
+    EXPECT_TRUE(at::equal(
+        Ternarize(Ternarizer::kTwn, false, latent, {}).t.to(torch::kFloat32),
+        t));
+  }
+}
+
+TEST(LatentWeightsTest, AStudentKeepsTheTernaryWeightsOfItsFolder) {
+  BertOptions options;
+  options.quantization = Quantization{};
+  const BertModule trained = LoadTiny(options);
+  {
+    const torch::NoGradGuard no_grad;
+    uint64_t seed = 21;
+    for (const auto& [name, parameter] : trained.parameters()) {
+      torch::Tensor weights = parameter;
+      weights.add_(0.3 * weights.std() * Random(weights.sizes().vec(), ++seed));
+    }
+  }
+  const std::string folder = testing::TempDir() + "trained";
+  std::filesystem::remove_all(folder);
+  ASSERT_TRUE(WriteTernaryFolder(trained, TinyFolder(), folder).ok());
+  absl::StatusOr<BertModule> student = BertModule::Load(
+      *LoadConfig(folder), folder + "/model.safetensors", options, 1);
+  ASSERT_TRUE(student.ok()) << student.status();
+
+  RecoverLatentWeights(LoadTiny({}), *student);
+
+  int matrices = 0;
+  for (const auto& [name, parameter] : student->parameters()) {
+    if (!IsTernary(StorageOf(name))) {
+      EXPECT_TRUE(at::equal(parameter, trained.parameters().at(name)) ||
+                  StorageOf(name) == Storage::kHalf)
+          << name;
+      continue;
+    }
+    ++matrices;
+    EXPECT_TRUE(at::equal(student->TernaryWeightsOf(name).t,
+                          trained.TernaryWeightsOf(name).t))
+        << name;
+  }
+  EXPECT_GT(matrices, 10);
+}
 
 TEST(LossesTest, AStudentEqualToItsTeacherHasOnlyTheEntropyLeft) {
   const BertModule module = LoadTiny({});
