@@ -312,14 +312,20 @@ TEST(HttpGatewayTest, ABodyOverTheLimitIsRefused) {
   EXPECT_EQ(running.Post("/v1/classify", kClassify).status, 200);
 }
 
+// A call that waits while all cores are held.
+std::future<HttpReply> StartWaitingCall(HttpRunningServer& running) {
+  std::future<HttpReply> reply = std::async(std::launch::async, [&running] {
+    return running.Post("/v1/classify", kClassify);
+  });
+  running.AwaitAccepted(1);
+  return reply;
+}
+
 TEST(HttpGatewayTest, AFullQueueSaysWhenToRetry) {
   HttpRunningServer running(
       [](Options& options) { options.max_waiting_requests = 1; });
   auto cores = running.HoldAllCores();
-  auto first = std::async(std::launch::async, [&] {
-    return running.Post("/v1/classify", kClassify);
-  });
-  running.AwaitAccepted(1);
+  std::future<HttpReply> first = StartWaitingCall(running);
 
   const HttpReply second = running.Post("/v1/classify", kClassify);
 
@@ -334,10 +340,7 @@ TEST(HttpGatewayTest, AFullQueueRefusesACallBeforeItsBodyIsRead) {
   HttpRunningServer running(
       [](Options& options) { options.max_waiting_requests = 1; });
   auto cores = running.HoldAllCores();
-  auto first = std::async(std::launch::async, [&] {
-    return running.Post("/v1/classify", kClassify);
-  });
-  running.AwaitAccepted(1);
+  std::future<HttpReply> first = StartWaitingCall(running);
 
   EXPECT_EQ(running.Post("/v1/classify", "{").status, 429);
   EXPECT_EQ(running.Post("/v2/models/classifier/infer", "{").status, 429);
