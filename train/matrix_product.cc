@@ -1,8 +1,6 @@
 #include "train/matrix_product.h"
 
 #include <algorithm>
-#include <chrono>
-#include <limits>
 
 #include "oneapi/dnnl/dnnl.hpp"
 
@@ -63,20 +61,6 @@ void MultiplyBFloat16(const torch::Tensor& a, const torch::Tensor& b,
   stream.wait();
 }
 
-// The best time of three products of a BERT-Base layer, rounding included.
-std::chrono::duration<double> TimeOfProduct(torch::ScalarType type) {
-  const torch::Tensor x = torch::ones({512, 768});
-  const torch::Tensor w = torch::ones({768, 768});
-  std::chrono::duration<double> best(std::numeric_limits<double>::infinity());
-  for (int i = 0; i < 3; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    MatrixProduct(x.to(type), w.to(type));
-    best = std::min<std::chrono::duration<double>>(
-        best, std::chrono::steady_clock::now() - start);
-  }
-  return best;
-}
-
 }  // namespace
 
 bool CpuHasBFloat16Products() {
@@ -85,8 +69,8 @@ bool CpuHasBFloat16Products() {
 }
 
 bool BFloat16IsFaster() {
-  return CpuHasBFloat16Products() &&
-         TimeOfProduct(torch::kBFloat16) < TimeOfProduct(torch::kFloat32);
+  return __builtin_cpu_supports("amx-bf16") ||
+         (CpuHasBFloat16Products() && !__builtin_cpu_is("intel"));
 }
 
 torch::Tensor MatrixProduct(const torch::Tensor& a, const torch::Tensor& b) {

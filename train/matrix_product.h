@@ -19,8 +19,9 @@ namespace tern {
 // Whether oneDNN multiplies BF16 on this CPU (AVX512-BF16 or AMX).
 bool CpuHasBFloat16Products();
 
-// Whether it does so faster than F32, which is timed (some 50 ms): with AMX it
-// is several times as fast, with AVX512-BF16 alone twice as fast or half.
+// Whether it does so faster than F32: with AMX, and with AVX512-BF16 but on
+// Intel, where that has half the speed (docs/training.md). Not timed: a run
+// that is resumed has to choose as it did before.
 bool BFloat16IsFaster();
 
 // c = a b in F32.
