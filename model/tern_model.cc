@@ -9,13 +9,11 @@
 #include <string>
 #include <vector>
 
-#include "absl/flags/commandlineflag.h"
 #include "absl/flags/flag.h"
-#include "absl/flags/reflection.h"
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "flags/program_flags.h"
 #include "model/folder_conversion.h"
 #include "model/inspect_folder.h"
 #include "model/self_check.h"
@@ -25,7 +23,6 @@
 ABSL_FLAG(bool, json, false, "inspect: print one JSON object");
 ABSL_FLAG(std::string, dtype, "f32", "convert: f32, f16 or bf16");
 ABSL_FLAG(bool, write, false, "self-check: write the file first");
-ABSL_FLAG(bool, help, false, "print how to use tern-model");
 
 namespace tern {
 namespace {
@@ -248,70 +245,35 @@ int Convert(const std::string& from, const std::string& to, DType dtype) {
   return 0;
 }
 
-// Sets one flag from `argument`; takes its value from `next` if need be.
-// absl's own parser ends the program with 1, which means something else here.
-absl::Status SetFlag(absl::string_view argument, const char* next,
-                     bool& took_next) {
-  const size_t equals = argument.find('=');
-  const absl::string_view name = argument.substr(2, equals - 2);
-  absl::CommandLineFlag* flag = absl::FindCommandLineFlag(name);
-  if (flag == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat("unknown flag --", name));
-  }
-  std::string value;
-  if (equals != absl::string_view::npos) {
-    value = std::string(argument.substr(equals + 1));
-  } else if (flag->IsOfType<bool>()) {
-    value = "true";
-  } else if (next != nullptr) {
-    value = next;
-    took_next = true;
-  }
-  std::string error;
-  if (flag->ParseFrom(value, &error)) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("--", name, ": bad value '", value, "' ", error));
-}
-
-// Splits the command line into flags, which are set, and the rest.
-absl::StatusOr<std::vector<std::string>> ParseArguments(int argc, char** argv) {
-  std::vector<std::string> words;
-  for (int i = 1; i < argc; ++i) {
-    const absl::string_view argument = argv[i];
-    if (!absl::StartsWith(argument, "--")) {
-      words.push_back(std::string(argument));
-      continue;
-    }
-    bool took_next = false;
-    absl::Status set =
-        SetFlag(argument, i + 1 < argc ? argv[i + 1] : nullptr, took_next);
-    if (!set.ok()) return set;
-    i += took_next;
-  }
-  return words;
-}
-
 int FailUsage(absl::string_view problem) {
-  absl::FPrintF(stderr, "tern-model: %s (see tern-model --help)\n", problem);
+  absl::FPrintF(stderr, "tern-model: %s\n", problem);
   return kExitUsage;
 }
 
 int Run(int argc, char** argv) {
-  absl::StatusOr<std::vector<std::string>> words = ParseArguments(argc, argv);
-  if (!words.ok()) return FailUsage(words.status().message());
-  if (absl::GetFlag(FLAGS_help)) {
+  const std::vector<absl::string_view> arguments(argv + 1, argv + argc);
+  const absl::StatusOr<CommandLine> line =
+      ProgramFlags("dtype").Parse(arguments);
+  if (!line.ok()) return FailUsage(line.status().message());
+  if (line->help) {
     absl::PrintF("%s", kHelp);
     return 0;
   }
-  if (words->empty()) return FailUsage("expected a command");
-  const std::string command = (*words)[0];
-  const std::vector<std::string> folders(words->begin() + 1, words->end());
+  if (line->version) {
+    absl::PrintF("tern-model " TERN_VERSION "\n");
+    return 0;
+  }
+  const std::vector<std::string>& words = line->words;
+  if (words.empty()) return FailUsage("expected a command; see --help");
+  const std::string& command = words[0];
+  const std::vector<std::string> folders(words.begin() + 1, words.end());
 
   size_t expected_folders = 2;
   if (command == "inspect" || command == "verify" || command == "self-check") {
     expected_folders = 1;
   } else if (command != "ternarize" && command != "convert") {
-    return FailUsage(absl::StrCat("unknown command '", command, "'"));
+    return FailUsage(
+        absl::StrCat("unknown command '", command, "'; see --help"));
   }
   if (folders.size() != expected_folders) {
     return FailUsage(absl::StrCat(command, ": expected ",

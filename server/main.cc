@@ -60,6 +60,10 @@ int main(int argc, char** argv) {
     std::fputs(tern::HelpText().c_str(), stdout);
     return 0;
   }
+  if (options->version) {
+    std::puts("tern-server " TERN_VERSION);
+    return 0;
+  }
   tern::SetUpLog(options->log_format, options->log_level);
   tern::RouteLibraryLogs();
   // E.g. std::system_error, where the system gives no more threads.

@@ -11,7 +11,6 @@
 #include <system_error>
 #include <utility>
 
-#include "absl/flags/commandlineflag.h"
 #include "absl/flags/flag.h"
 #include "absl/flags/reflection.h"
 #include "absl/strings/ascii.h"
@@ -19,8 +18,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "flags/program_flags.h"
 #include "model/engine.h"
 #include "server/core_budget.h"
 
@@ -129,83 +128,15 @@ namespace {
 
 constexpr int64_t kMostTokensPerSecond = 1000000000;
 
-absl::Status BadFlag(absl::string_view flag, absl::string_view expected,
-                     absl::string_view found) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      "--", flag, ": expected ", expected, ", found '", found, "'"));
-}
+// The flags above.
+ProgramFlags OurFlags() { return ProgramFlags("max_batch_tokens"); }
 
-std::string Dashed(absl::string_view name) {
-  return absl::StrReplaceAll(name, {{"_", "-"}});
-}
-
-// The flags above, by name; libraries may have flags of their own.
-std::map<std::string, absl::CommandLineFlag*> OurFlags() {
-  const std::string file =
-      absl::FindCommandLineFlag("max_batch_tokens")->Filename();
-  std::map<std::string, absl::CommandLineFlag*> flags;
-  for (const auto& [name, flag] : absl::GetAllFlags()) {
-    if (flag->Filename() == file) flags.emplace(std::string(name), flag);
-  }
-  return flags;
-}
-
-absl::string_view TypeName(const absl::CommandLineFlag& flag) {
-  if (flag.IsOfType<bool>()) return "true or false";
-  if (flag.IsOfType<absl::Duration>()) return "a duration such as 500ms or 2s";
-  if (flag.IsOfType<std::string>()) return "a text";
-  if (flag.IsOfType<double>()) return "a number";
-  return "an integer";
-}
-
-// Our own walk over the arguments, since absl::ParseCommandLine exits with 1
-// where we exit with 2, and keeps only the last of repeated flags.
-absl::Status SetFlags(absl::Span<const absl::string_view> arguments,
-                      Options& options) {
-  const auto flags = OurFlags();
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    if (!absl::StartsWith(arguments[i], "--")) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "expected flags only, found '", arguments[i], "'; see --help"));
-    }
-    const std::pair<absl::string_view, absl::string_view> parts =
-        absl::StrSplit(arguments[i].substr(2), absl::MaxSplits('=', 1));
-    const bool has_value = absl::StrContains(arguments[i], '=');
-    const std::string name = absl::StrReplaceAll(parts.first, {{"-", "_"}});
-    if (name == "help") {
-      options.help = true;
-      return absl::OkStatus();
-    }
-    auto flag = flags.find(name);
-    absl::string_view value = parts.second;
-    if (flag == flags.end() && absl::StartsWith(name, "no") && !has_value) {
-      flag = flags.find(name.substr(2));
-      value = "false";
-      if (flag != flags.end() && !flag->second->IsOfType<bool>()) {
-        flag = flags.end();
-      }
-    } else if (flag != flags.end() && !has_value) {
-      if (flag->second->IsOfType<bool>()) {
-        value = "true";
-      } else if (i + 1 < arguments.size()) {
-        value = arguments[++i];
-      } else {
-        return BadFlag(Dashed(name), TypeName(*flag->second), "");
-      }
-    }
-    if (flag == flags.end()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "--", parts.first, ": no such flag; see --help for those there are"));
-    }
-    std::string error;
-    if (!flag->second->ParseFrom(value, &error)) {
-      return BadFlag(Dashed(name), TypeName(*flag->second), value);
-    }
-    if (name == "model") {
-      auto source = ParseModelSource(value);
-      if (!source.ok()) return source.status();
-      options.models.push_back(*std::move(source));
-    }
+absl::Status ReadModels(const CommandLine& line, Options& options) {
+  for (const auto& [flag, value] : line.flags) {
+    if (flag != "model") continue;
+    absl::StatusOr<ModelSource> source = ParseModelSource(value);
+    if (!source.ok()) return source.status();
+    options.models.push_back(*std::move(source));
   }
   return absl::OkStatus();
 }
@@ -462,10 +393,18 @@ absl::StatusOr<ModelSource> ParseModelSource(absl::string_view text) {
 
 absl::StatusOr<Options> ParseOptions(
     absl::Span<const absl::string_view> arguments) {
+  const absl::StatusOr<CommandLine> line = OurFlags().Parse(arguments);
+  if (!line.ok()) return line.status();
   Options options;
-  absl::Status status = SetFlags(arguments, options);
+  options.help = line->help;
+  options.version = line->version;
+  if (options.help || options.version) return options;
+  if (!line->words.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "expected flags only, found '", line->words.front(), "'; see --help"));
+  }
+  absl::Status status = ReadModels(*line, options);
   if (!status.ok()) return status;
-  if (options.help) return options;
 
   const std::string models_dir = absl::GetFlag(FLAGS_models_dir);
   if (!models_dir.empty()) status.Update(AddModelsIn(models_dir, options));
@@ -537,16 +476,10 @@ absl::StatusOr<Options> ParseOptions(
 }
 
 std::string HelpText() {
-  std::string text =
+  return absl::StrCat(
       "tern-server: serves BERT models over gRPC.\n\n"
-      "  tern-server --model sst2=models/sst2\n\n";
-  for (const auto& [name, flag] : OurFlags()) {
-    absl::StrAppend(&text, "  --", Dashed(name));
-    const std::string initial = flag->DefaultValue();
-    if (!initial.empty()) absl::StrAppend(&text, "  (", initial, ")");
-    absl::StrAppend(&text, "\n      ", flag->Help(), "\n");
-  }
-  return text;
+      "  tern-server --model sst2=models/sst2\n\n",
+      OurFlags().Help());
 }
 
 }  // namespace tern

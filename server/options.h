@@ -20,7 +20,8 @@
 namespace tern {
 
 struct Options {
-  bool help = false;  // print HelpText() and exit; nothing else was checked
+  bool help = false;     // print HelpText() and exit; nothing else was checked
+  bool version = false;  // print the version and exit; the same
 
   std::vector<ModelSource> models;  // of different names or versions
   std::string model_repository;     // empty: none; then there are models

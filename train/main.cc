@@ -2,9 +2,11 @@
 
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "ATen/Parallel.h"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "train/commands.h"
 #include "train/options.h"
 #include "train/tensor_memory.h"
@@ -34,9 +36,18 @@ absl::Status Run(const tern::CommandOptions& options) {
 
 int main(int argc, char** argv) {
   tern::SetUpTensorMemory();
+  const std::vector<absl::string_view> arguments(argv + 1, argv + argc);
   const absl::StatusOr<tern::CommandOptions> options =
-      tern::ParseCommandLine(argc, argv);
+      tern::ParseOptions(arguments);
   if (!options.ok()) return Report(options.status(), kExitUsage);
+  if (options->help) {
+    std::fputs(tern::HelpText().c_str(), stdout);
+    return 0;
+  }
+  if (options->version) {
+    std::puts("tern-train " TERN_VERSION);
+    return 0;
+  }
   at::set_num_threads(options->threads);
   const absl::Status status = Run(*options);
   if (status.ok()) return 0;

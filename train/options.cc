@@ -5,11 +5,9 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "flags/program_flags.h"
 #include "train/matrix_product.h"
 
 ABSL_FLAG(std::string, from, "",
@@ -119,7 +117,7 @@ namespace tern {
 namespace {
 
 constexpr char kUsage[] =
-    R"(trains BERT classifiers and question answerers and makes them ternary
+    R"(tern-train: trains BERT classifiers and question answerers and makes them ternary
 by distillation.
 
   tern-train finetune --from=PRETRAINED --task=sst-2 --data=SST-2 --out=TEACHER
@@ -134,18 +132,17 @@ by distillation.
 
 Flags may be spelt with - or _. After SIGTERM or a crash, the same command with
 --resume goes on. Exit codes: 0 done; 1 failed; 2 bad command line; 3 stopped
-by a signal, with a checkpoint.)";
+by a signal, with a checkpoint.
 
-absl::Status Bad(absl::string_view flag, absl::string_view expected,
-                 absl::string_view found) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      "--", flag, ": expected ", expected, ", found '", found, "'"));
-}
+)";
+
+// The flags above.
+ProgramFlags OurFlags() { return ProgramFlags("learning_rate"); }
 
 template <typename T>
 absl::Status CheckRange(absl::string_view flag, T value, T low, T high) {
   if (value >= low && value <= high) return absl::OkStatus();
-  return Bad(flag, absl::StrCat(low, " to ", high), absl::StrCat(value));
+  return BadFlag(flag, absl::StrCat(low, " to ", high), absl::StrCat(value));
 }
 
 absl::StatusOr<torch::ScalarType> ParseCompute(const std::string& name) {
@@ -159,7 +156,7 @@ absl::StatusOr<torch::ScalarType> ParseCompute(const std::string& name) {
   if (name == "auto") {
     return BFloat16IsFaster() ? torch::kBFloat16 : torch::kFloat32;
   }
-  return Bad("compute", "f32, bf16 or auto", name);
+  return BadFlag("compute", "f32, bf16 or auto", name);
 }
 
 // Labels of a task without a list of them, from the training file.
@@ -177,8 +174,8 @@ absl::StatusOr<TaskSpec> TsvTask() {
   task.text_column = absl::GetFlag(FLAGS_text_column);
   task.pair_column = absl::GetFlag(FLAGS_pair_column);
   task.label_column = absl::GetFlag(FLAGS_label_column);
-  if (task.text_column.empty()) return Bad("text-column", "a column", "");
-  if (task.label_column.empty()) return Bad("label-column", "a column", "");
+  if (task.text_column.empty()) return BadFlag("text-column", "a column", "");
+  if (task.label_column.empty()) return BadFlag("label-column", "a column", "");
   task.metrics = absl::GetFlag(FLAGS_regression)
                      ? std::vector<Metric>{Metric::kPearson, Metric::kSpearman}
                      : std::vector<Metric>{Metric::kAccuracy};
@@ -200,7 +197,7 @@ absl::Status ReadTask(CommandOptions& options) {
     options.dev_path = absl::StrCat(data, "/", options.task.dev_file);
   }
   if (options.dev_path.empty()) {
-    return Bad("data", "a folder (or --train-file and --dev-file)", "");
+    return BadFlag("data", "a folder (or --train-file and --dev-file)", "");
   }
   const bool labels_unknown = name == "tsv" && !absl::GetFlag(FLAGS_regression);
   if (!labels_unknown) return absl::OkStatus();
@@ -209,38 +206,42 @@ absl::Status ReadTask(CommandOptions& options) {
       options.task);
 }
 
-absl::Status CheckPaths(const CommandOptions& options) {
+absl::Status CheckCommand(const std::string& command) {
   const std::vector<std::string> commands = {"finetune", "ternarize",
                                              "evaluate", "score"};
-  if (std::find(commands.begin(), commands.end(), options.command) ==
-      commands.end()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("expected a command (", absl::StrJoin(commands, ", "),
-                     "), found '", options.command, "'; see --help"));
+  if (std::find(commands.begin(), commands.end(), command) != commands.end()) {
+    return absl::OkStatus();
   }
+  return absl::InvalidArgumentError(
+      absl::StrCat("expected a command (", absl::StrJoin(commands, ", "),
+                   "), found '", command, "'; see --help"));
+}
+
+absl::Status CheckPaths(const CommandOptions& options) {
   if (options.command == "score") {
     if (!options.task.question_answering) {
-      return Bad("task", "squad for score", options.task.name);
+      return BadFlag("task", "squad for score", options.task.name);
     }
     if (!options.predictions_path.empty()) return absl::OkStatus();
-    return Bad("predictions", "a file of answers", "");
+    return BadFlag("predictions", "a file of answers", "");
   }
-  if (options.from.empty()) return Bad("from", "a model folder", "");
+  if (options.from.empty()) return BadFlag("from", "a model folder", "");
   if (options.command == "evaluate") {
     if (!options.latent || options.precision == "trainer") {
       return absl::OkStatus();
     }
-    return Bad("precision", "trainer for --latent", options.precision);
+    return BadFlag("precision", "trainer for --latent", options.precision);
   }
   if (!options.teacher.empty() && options.command != "finetune") {
-    return Bad("teacher", "only with finetune; ternarize takes it as --from",
-               options.teacher);
+    return BadFlag("teacher",
+                   "only with finetune; ternarize takes it as --from",
+                   options.teacher);
   }
   if (!options.student.empty() && options.command != "ternarize") {
-    return Bad("student", "only with ternarize", options.student);
+    return BadFlag("student", "only with ternarize", options.student);
   }
-  if (options.out.empty()) return Bad("out", "a folder", "");
-  if (options.train_path.empty()) return Bad("train-file", "a file", "");
+  if (options.out.empty()) return BadFlag("out", "a folder", "");
+  if (options.train_path.empty()) return BadFlag("train-file", "a file", "");
   return absl::OkStatus();
 }
 
@@ -262,11 +263,12 @@ absl::Status CheckAugmentation(const CommandOptions& options) {
   absl::Status status = CheckRange("augment", augmentation.copies, 0, 1000);
   if (!status.ok() || augmentation.copies == 0) return status;
   if (options.task.question_answering) {
-    return Bad("augment", "0 for task squad, whose answers stand in the text",
-               absl::StrCat(augmentation.copies));
+    return BadFlag("augment",
+                   "0 for task squad, whose answers stand in the text",
+                   absl::StrCat(augmentation.copies));
   }
   if (options.augmentation_model.empty()) {
-    return Bad("augment-model", "a folder, for --augment", "");
+    return BadFlag("augment-model", "a folder, for --augment", "");
   }
   status.Update(
       CheckRange("augment-probability", augmentation.probability, 0.0, 1.0));
@@ -325,30 +327,18 @@ TrainerOptions ReadTrainerOptions() {
   return trainer;
 }
 
-// Flags as Abseil spells them: --learning-rate=1 becomes --learning_rate=1.
-std::vector<std::string> Underscored(int argc, char** argv) {
-  std::vector<std::string> arguments(argv, argv + argc);
-  for (size_t i = 1; i < arguments.size(); ++i) {
-    std::string& argument = arguments[i];
-    if (!absl::StartsWith(argument, "--")) continue;
-    const size_t end = std::min(argument.find('='), argument.size());
-    std::replace(argument.begin() + 2, argument.begin() + end, '-', '_');
-  }
-  return arguments;
-}
-
 }  // namespace
 
-absl::StatusOr<CommandOptions> ParseCommandLine(int argc, char** argv) {
-  absl::SetProgramUsageMessage(kUsage);
-  std::vector<std::string> arguments = Underscored(argc, argv);
-  std::vector<char*> pointers;
-  for (std::string& argument : arguments) pointers.push_back(argument.data());
-  const std::vector<char*> positional =
-      absl::ParseCommandLine(argc, pointers.data());
-
+absl::StatusOr<CommandOptions> ParseOptions(
+    absl::Span<const absl::string_view> arguments) {
+  const absl::StatusOr<CommandLine> line = OurFlags().Parse(arguments);
+  if (!line.ok()) return line.status();
   CommandOptions options;
-  if (positional.size() == 2) options.command = positional[1];
+  options.help = line->help;
+  options.version = line->version;
+  if (options.help || options.version) return options;
+  options.command = absl::StrJoin(line->words, " ");
+  absl::Status status = CheckCommand(options.command);
   options.from = absl::GetFlag(FLAGS_from);
   options.out = absl::GetFlag(FLAGS_out);
   options.teacher = absl::GetFlag(FLAGS_teacher);
@@ -374,7 +364,7 @@ absl::StatusOr<CommandOptions> ParseCommandLine(int argc, char** argv) {
   options.latent = absl::GetFlag(FLAGS_latent);
   options.logits_path = absl::GetFlag(FLAGS_logits);
 
-  absl::Status status = ReadTask(options);
+  status.Update(ReadTask(options));
   options.windows = {absl::GetFlag(FLAGS_max_tokens),
                      absl::GetFlag(FLAGS_doc_stride)};
   if (options.windows.max_tokens == 0) {
@@ -394,5 +384,7 @@ absl::StatusOr<CommandOptions> ParseCommandLine(int argc, char** argv) {
   options.product_type = *product_type;
   return options;
 }
+
+std::string HelpText() { return absl::StrCat(kUsage, OurFlags().Help()); }
 
 }  // namespace tern

@@ -6,6 +6,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "train/augmentation.h"
 #include "train/evaluation.h"
 #include "train/losses.h"
@@ -17,11 +19,13 @@
 namespace tern {
 
 struct CommandOptions {
-  std::string command;  // finetune, ternarize, evaluate or score
-  std::string from;     // the folder to start from, or to evaluate
-  std::string out;      // the run's folder
-  std::string teacher;  // finetune: learn its predictions; empty: the labels
-  std::string student;  // ternarize: start from its weights; empty: --from's
+  bool help = false;     // print HelpText() and exit; nothing else was checked
+  bool version = false;  // print the version and exit; the same
+  std::string command;   // finetune, ternarize, evaluate or score
+  std::string from;      // the folder to start from, or to evaluate
+  std::string out;       // the run's folder
+  std::string teacher;   // finetune: learn its predictions; empty: the labels
+  std::string student;   // ternarize: start from its weights; empty: --from's
   TaskSpec task;
   std::string train_path;
   std::string dev_path;
@@ -42,9 +46,14 @@ struct CommandOptions {
   std::string predictions_path;  // evaluate, score
 };
 
+// Reads the command line, without the program's name.
 // Errors: INVALID_ARGUMENT naming the flag, what was expected and what was
-// found. Prints and exits for --help.
-absl::StatusOr<CommandOptions> ParseCommandLine(int argc, char** argv);
+// found.
+absl::StatusOr<CommandOptions> ParseOptions(
+    absl::Span<const absl::string_view> arguments);
+
+// What --help prints.
+std::string HelpText();
 
 }  // namespace tern
 

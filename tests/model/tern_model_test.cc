@@ -21,6 +21,7 @@ namespace fs = std::filesystem;
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::MatchesRegex;
 
 struct Outcome {
   int exit_code = -1;
@@ -66,14 +67,21 @@ TEST_F(TernModelTest, HelpIsPrintedWhenAsked) {
   EXPECT_THAT(help.error, IsEmpty());
 }
 
+TEST_F(TernModelTest, TellsItsVersion) {
+  const Outcome version = Run("--version");
+  EXPECT_EQ(version.exit_code, 0);
+  EXPECT_THAT(version.out, MatchesRegex("tern-model [0-9]+\\.[0-9.]+\n"));
+}
+
 TEST_F(TernModelTest, WrongUsageExitsWithTwoAndOneLine) {
   const std::pair<std::string, const char*> cases[] = {
       {"", "expected a command"},
       {"inspct " + plain_, "unknown command 'inspct'"},
       {"inspect", "inspect: expected FOLDER, found 0 names"},
       {"ternarize " + plain_, "ternarize: expected FROM TO, found 1 names"},
-      {"inspect --jsn " + plain_, "unknown flag --jsn"},
-      {"inspect --json=7 " + plain_, "--json: bad value '7'"},
+      {"inspect --jsn " + plain_, "--jsn: no such flag"},
+      {"inspect --json=7 " + plain_,
+       "--json: expected true or false, found '7'"},
       {"convert a b --dtype=f8", "--dtype: expected f32, f16 or bf16"},
   };
   for (const auto& [arguments, problem] : cases) {

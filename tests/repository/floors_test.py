@@ -16,16 +16,17 @@ import tree_check
 
 # Which folders of ours a folder may include, besides itself.
 FLOORS = {
+    "flags": set(),
     "proto": set(),
     "tokenizer": set(),
     "kernels": set(),
-    "model": {"kernels"},
-    "server": {"proto", "tokenizer", "model"},
+    "model": {"flags", "kernels"},
+    "server": {"flags", "proto", "tokenizer", "model"},
     "client": {"proto"},
-    "train": {"tokenizer", "model", "kernels"},
+    "train": {"flags", "tokenizer", "model", "kernels"},
     # What measures and what tests may look at everything.
     "bench": {"proto", "tokenizer", "kernels", "model", "server", "client"},
-    "tests": {"proto", "tokenizer", "kernels", "model", "server", "client", "train"},
+    "tests": {"flags", "proto", "tokenizer", "kernels", "model", "server", "client", "train"},
 }
 
 # Generated from proto/, included by the path that protoc gives them.

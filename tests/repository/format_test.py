@@ -6,8 +6,8 @@ import pathlib
 import subprocess
 import sys
 
-FOLDERS = ["tokenizer", "kernels", "model", "server", "client", "train",
-           "bench", "tests"]
+FOLDERS = ["flags", "tokenizer", "kernels", "model", "server", "client",
+           "train", "bench", "tests"]
 
 
 def main():

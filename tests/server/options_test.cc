@@ -108,6 +108,12 @@ TEST_F(OptionsTest, HelpNamesEveryFlag) {
   }
 }
 
+TEST_F(OptionsTest, TheVersionNeedsNoModel) {
+  const auto options = ParseOptions({"--version"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_TRUE(options->version);
+}
+
 TEST_F(OptionsTest, NoModelIsAnError) {
   EXPECT_THAT(ErrorOf({}), HasSubstr("--model: expected at least one"));
 }

@@ -30,6 +30,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 std::string Contents(const std::string& path) {
   std::stringstream text;
@@ -452,9 +453,25 @@ TEST_F(EndToEndTest, BadFlagsAreNamed) {
   EXPECT_EQ(finished.exit_code, 2);
   EXPECT_THAT(finished.err,
               HasSubstr("--batch: expected 1 to 4096, found '0'"));
-  EXPECT_EQ(Run("fly --from=x").exit_code, 2);
+  EXPECT_THAT(Run("finetune --bogus").err, HasSubstr("--bogus: no such flag"));
+  EXPECT_EQ(Run("finetune --epochs=x").exit_code, 2);
+  const Finished no_command = Run("fly --from=x");
+  EXPECT_EQ(no_command.exit_code, 2);
+  EXPECT_THAT(no_command.err, HasSubstr("found 'fly'"));
   EXPECT_THAT(Run("evaluate --latent --from=x").err,
               HasSubstr("--precision: expected trainer for --latent"));
+}
+
+TEST_F(EndToEndTest, ExplainsItself) {
+  const Finished help = Run("--help");
+  EXPECT_EQ(help.exit_code, 0);
+  EXPECT_THAT(help.out, StartsWith("tern-train: trains BERT"));
+  for (const char* flag : {"--learning-rate  (5e-05)", "--student", "--task"}) {
+    EXPECT_THAT(help.out, HasSubstr(flag));
+  }
+  const Finished version = Run("--version");
+  EXPECT_EQ(version.exit_code, 0);
+  EXPECT_THAT(version.out, StartsWith("tern-train 0."));
 }
 
 TEST_F(EndToEndTest, ThereIsNothingToResume) {
