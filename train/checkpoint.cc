@@ -114,4 +114,15 @@ absl::Status LoadCheckpoint(const std::string& path, const std::string& options,
   return status;
 }
 
+absl::Status LoadCheckpointWeights(const std::string& path,
+                                   const TensorMap& parameters) {
+  const absl::StatusOr<std::unique_ptr<Safetensors>> file =
+      Safetensors::Open(path);
+  if (!file.ok()) return file.status();
+  absl::Status status = (*file)->VerifyChecksums();
+  status.Update(Metadata(**file, "options").status());
+  status.Update(ReadAll(kParameter, **file, parameters));
+  return status;
+}
+
 }  // namespace tern

@@ -41,6 +41,12 @@ absl::Status LoadCheckpoint(const std::string& path, const std::string& options,
                             AdamWState& optimizer,
                             const TensorMap& averages = {});
 
+// Reads the weights alone, for a run that begins where another one ended.
+// Errors: NOT_FOUND; INVALID_ARGUMENT or DATA_LOSS for a file that is damaged,
+// is no checkpoint, or is one of a model of another shape.
+absl::Status LoadCheckpointWeights(const std::string& path,
+                                   const TensorMap& parameters);
+
 }  // namespace tern
 
 #endif  // TERN_TRAIN_CHECKPOINT_H_

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "nlohmann/json.hpp"
+#include "train/checkpoint.h"
 #include "train/evaluation.h"
 #include "train/latent_weights.h"
 #include "train/run_folder.h"
@@ -134,8 +135,11 @@ absl::StatusOr<BertModule> LoadTeacher(const CommandOptions& options,
 // The student of a teacher, as --student or the teacher has its weights.
 absl::StatusOr<BertModule> LoadStudent(const CommandOptions& options,
                                        const BertModule& teacher) {
-  const std::string& folder =
-      options.student.empty() ? options.from : options.student;
+  const bool from_checkpoint =
+      std::filesystem::is_regular_file(options.student);
+  const std::string& folder = options.student.empty() || from_checkpoint
+                                  ? options.from
+                                  : options.student;
   const absl::StatusOr<BertConfig> config = LoadConfig(folder);
   if (!config.ok()) return config.status();
   absl::Status status = CheckHead(*config, folder, options.task);
@@ -154,7 +158,14 @@ absl::StatusOr<BertModule> LoadStudent(const CommandOptions& options,
   bert.quantization = options.quantization;
   absl::StatusOr<BertModule> student = BertModule::Load(
       *config, WeightsFile(folder), bert, options.trainer.seed);
-  if (student.ok() && config->ternary) RecoverLatentWeights(teacher, *student);
+  if (!student.ok()) return student;
+  if (from_checkpoint) {
+    status = LoadCheckpointWeights(options.student, student->parameters());
+    if (!status.ok()) return status;
+    student->RefreshQuantizedWeights(/*draw=*/0);
+  } else if (config->ternary) {
+    RecoverLatentWeights(teacher, *student);
+  }
   return student;
 }
 

@@ -18,8 +18,9 @@ ABSL_FLAG(std::string, teacher, "",
           "finetune: folder of a fine-tuned model of the same vocabulary and "
           "any size, whose predictions are learnt instead of the labels");
 ABSL_FLAG(std::string, student, "",
-          "ternarize: folder to start from: latent weights, such as an earlier "
-          "run's OUT/latent, or a ternary model; default: the teacher's "
+          "ternarize: what to start from: a folder of latent weights, such as "
+          "OUT/latent of an earlier run (its best), OUT/checkpoint.safetensors "
+          "of one (its end), or a ternary folder; default: the teacher's "
           "weights");
 ABSL_FLAG(std::string, task, "sst-2",
           "sst-2, cola, mrpc, qqp, sts-b, rte, qnli, mnli, squad, or tsv with "

@@ -281,13 +281,21 @@ TEST_F(EndToEndTest, AStudentStartsFromLatentWeights) {
   const std::string first = folder_ + "/first", second = folder_ + "/second";
   const std::string ternarize = "ternarize --from=" + folder_ + "/tiny --out=";
   ASSERT_EQ(Run(ternarize + first + " --epochs=1").exit_code, 0);
-  const Finished from_latent =
-      Run(ternarize + second + " --epochs=0 --student=" + first + "/latent");
-  ASSERT_EQ(from_latent.exit_code, 0) << from_latent.err;
-  for (const char* file :
-       {"/latent/model.safetensors", "/model/model.safetensors"}) {
-    EXPECT_EQ(Contents(second + file), Contents(first + file)) << file;
+  // The best of one evaluation is the end, too.
+  for (const char* start : {"/latent", "/checkpoint.safetensors"}) {
+    const Finished started =
+        Run(ternarize + second + " --epochs=0 --student=" + first + start);
+    ASSERT_EQ(started.exit_code, 0) << started.err;
+    for (const char* file :
+         {"/latent/model.safetensors", "/model/model.safetensors"}) {
+      EXPECT_EQ(Contents(second + file), Contents(first + file)) << file;
+    }
+    fs::remove_all(second);
   }
+  const Finished no_checkpoint = Run(
+      ternarize + second + " --student=" + first + "/model/model.safetensors");
+  EXPECT_EQ(no_checkpoint.exit_code, 1);
+  EXPECT_THAT(no_checkpoint.err, HasSubstr("is no checkpoint of tern-train"));
 
   TinyModelOptions other;
   other.labels = 2;
