@@ -297,7 +297,7 @@ absl::StatusOr<Dataset> Augment(const Dataset& dataset,
   const Augmenter augmenter(dataset, tokenizer, vocabulary, predict, options);
   const size_t total = dataset.examples.size();
   size_t done = augmented.examples.size() / options.copies;
-  ProgressBar bar("augment", static_cast<int64_t>(done),
+  ProgressBar bar("augment", "examples", static_cast<int64_t>(done),
                   static_cast<int64_t>(total));
   while (done < total) {
     const size_t end = std::min(total, done + kExamplesPerChunk);
@@ -312,7 +312,7 @@ absl::StatusOr<Dataset> Augment(const Dataset& dataset,
     std::move(copies->begin(), copies->end(),
               std::back_inserter(augmented.examples));
     done = end;
-    bar.Show(static_cast<int64_t>(done), "examples");
+    bar.Show(static_cast<int64_t>(done), "");
   }
   return augmented;
 }

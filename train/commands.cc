@@ -15,6 +15,7 @@
 #include "train/checkpoint.h"
 #include "train/evaluation.h"
 #include "train/latent_weights.h"
+#include "train/progress_bar.h"
 #include "train/run_folder.h"
 #include "train/squad.h"
 #include "train/squad_metric.h"
@@ -171,7 +172,8 @@ absl::StatusOr<BertModule> LoadStudent(const CommandOptions& options,
 
 absl::StatusOr<Logits> EvaluateByTrainer(const CommandOptions& options,
                                          const BertConfig& config,
-                                         const TokenizedDataset& dev) {
+                                         const TokenizedDataset& dev,
+                                         EvaluationProgress progress) {
   BertOptions bert;
   if (options.latent) {
     bert.quantization = options.quantization;
@@ -183,17 +185,30 @@ absl::StatusOr<Logits> EvaluateByTrainer(const CommandOptions& options,
   const absl::StatusOr<BertModule> module = BertModule::Load(
       config, WeightsFile(options.from), bert, options.trainer.seed);
   if (!module.ok()) return module.status();
-  return LogitsOf(*module, dev, options.trainer.batch_size);
+  return LogitsOf(*module, dev, options.trainer.batch_size, progress);
 }
 
 absl::StatusOr<Logits> EvaluateByEngine(const CommandOptions& options,
-                                        const TokenizedDataset& dev) {
+                                        const TokenizedDataset& dev,
+                                        EvaluationProgress progress) {
   EngineOptions engine_options;
   engine_options.precision = options.precision;
   const absl::StatusOr<std::unique_ptr<Engine>> engine =
       Engine::Load(options.from, engine_options);
   if (!engine.ok()) return engine.status();
-  return LogitsOf(**engine, dev, options.trainer.batch_size, options.threads);
+  return LogitsOf(**engine, dev, options.trainer.batch_size, options.threads,
+                  progress);
+}
+
+absl::StatusOr<Logits> DevLogits(const CommandOptions& options,
+                                 const BertConfig& config,
+                                 const TaskData& dev) {
+  ProgressBar bar(options.command, dev.questions ? "windows" : "texts", 0,
+                  static_cast<int64_t>(dev.tokens.sequences.size()));
+  const auto show = [&bar](int64_t done) { bar.Show(done, ""); };
+  return options.precision == "trainer"
+             ? EvaluateByTrainer(options, config, dev.tokens, show)
+             : EvaluateByEngine(options, dev.tokens, show);
 }
 
 absl::Status WriteLogits(const Logits& logits, const std::string& path) {
@@ -303,10 +318,7 @@ absl::Status Evaluate(const CommandOptions& options) {
   const absl::StatusOr<TaskData> dev =
       ReadDevData(options, options.from, config->max_positions);
   if (!dev.ok()) return dev.status();
-  const bool by_trainer = options.precision == "trainer";
-  const absl::StatusOr<Logits> logits =
-      by_trainer ? EvaluateByTrainer(options, *config, dev->tokens)
-                 : EvaluateByEngine(options, dev->tokens);
+  const absl::StatusOr<Logits> logits = DevLogits(options, *config, *dev);
   if (!logits.ok()) return logits.status();
   if (!options.logits_path.empty()) {
     status = WriteLogits(*logits, options.logits_path);

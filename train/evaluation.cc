@@ -34,28 +34,31 @@ Logits EmptyLogits(const BertConfig& config, const TokenizedDataset& dataset) {
 }  // namespace
 
 Logits LogitsOf(const BertModule& module, const TokenizedDataset& dataset,
-                int batch_size) {
+                int batch_size, EvaluationProgress progress) {
   const torch::NoGradGuard no_grad;
   Logits logits = EmptyLogits(module.config(), dataset);
+  int64_t done = 0;
   for (const std::vector<int>& indices :
        PlanByLength(dataset.sequences, batch_size)) {
     const TokenBatch batch =
         MakeTokenBatch(dataset.sequences, indices, module.config().task);
     const torch::Tensor output = module.Forward(batch, {}).logits.contiguous();
     Scatter(output.data_ptr<float>(), indices, logits);
+    progress(done += static_cast<int64_t>(indices.size()));
   }
   return logits;
 }
 
 absl::StatusOr<Logits> LogitsOf(const Engine& engine,
                                 const TokenizedDataset& dataset, int batch_size,
-                                int threads) {
+                                int threads, EvaluationProgress progress) {
   Logits logits = EmptyLogits(engine.config(), dataset);
   Workspace workspace(batch_size * engine.config().max_positions, threads);
   workspace.Reserve(engine.config());
   ThreadTeam team(threads);
   team.Assemble(threads);
   Batch batch;
+  int64_t done = 0;
   for (const std::vector<int>& indices :
        PlanByLength(dataset.sequences, batch_size)) {
     batch.Clear();
@@ -67,6 +70,7 @@ absl::StatusOr<Logits> LogitsOf(const Engine& engine,
         engine.Forward(batch, workspace, team, [] { return false; });
     if (!output.ok()) return output.status();
     Scatter(output->data(), indices, logits);
+    progress(done += static_cast<int64_t>(indices.size()));
   }
   return logits;
 }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "model/engine.h"
@@ -34,12 +35,16 @@ struct Logits {
   }
 };
 
+// Is told how many of the dataset's sequences are done.
+using EvaluationProgress = absl::FunctionRef<void(int64_t done)>;
+
 // By the trainer's own forward pass, and by the serving engine.
-Logits LogitsOf(const BertModule& module, const TokenizedDataset& dataset,
-                int batch_size);
-absl::StatusOr<Logits> LogitsOf(const Engine& engine,
-                                const TokenizedDataset& dataset, int batch_size,
-                                int threads);
+Logits LogitsOf(
+    const BertModule& module, const TokenizedDataset& dataset, int batch_size,
+    EvaluationProgress progress = [](int64_t) {});
+absl::StatusOr<Logits> LogitsOf(
+    const Engine& engine, const TokenizedDataset& dataset, int batch_size,
+    int threads, EvaluationProgress progress = [](int64_t) {});
 
 // `dataset` in the same order as the logits.
 Scores Score(const Logits& logits, const TokenizedDataset& dataset,

@@ -27,12 +27,18 @@ std::string ClockTime(absl::Duration duration) {
 
 }  // namespace
 
-ProgressBar::ProgressBar(std::string title, int64_t done, int64_t total)
+ProgressBar::ProgressBar(std::string title, std::string unit, int64_t done,
+                         int64_t total)
     : title_(std::move(title)),
+      unit_(std::move(unit)),
       first_(done),
       total_(total),
       terminal_(isatty(STDERR_FILENO) != 0),
       start_(absl::Now()) {}
+
+ProgressBar::~ProgressBar() {
+  if (line_is_open_) std::fputc('\n', stderr);
+}
 
 std::string ProgressBar::Line(int64_t done, absl::string_view state,
                               absl::Time now) const {
@@ -41,8 +47,9 @@ std::string ProgressBar::Line(int64_t done, absl::string_view state,
   const double seconds = absl::ToDoubleSeconds(now - start_);
   const double rate = seconds > 0 ? (done - first_) / seconds : 0;
   std::string line = absl::StrFormat(
-      "%s [%s%s] %d/%d  %s  %.2f steps/s", title_, std::string(filled, '='),
-      std::string(kBarColumns - filled, ' '), done, total_, state, rate);
+      "%s [%s%s] %d/%d  %s%.2f %s/s", title_, std::string(filled, '='),
+      std::string(kBarColumns - filled, ' '), done, total_,
+      state.empty() ? "" : absl::StrCat(state, "  "), rate, unit_);
   if (rate > 0) {
     absl::StrAppend(&line, "  ETA ",
                     ClockTime(absl::Seconds((total_ - done) / rate)));
@@ -53,11 +60,14 @@ std::string ProgressBar::Line(int64_t done, absl::string_view state,
 void ProgressBar::Show(int64_t done, absl::string_view state) {
   const absl::Time now = absl::Now();
   const absl::Duration interval = terminal_ ? kTerminalInterval : kLogInterval;
-  if (now - shown_ < interval && done != total_) return;
+  const bool just_ended = done == total_ && shown_done_ != total_;
+  if (now - shown_ < interval && !just_ended) return;
   shown_ = now;
+  shown_done_ = done;
   const std::string line = Line(done, state, now);
   if (terminal_) {
     absl::FPrintF(stderr, "\r\033[K%s", line);
+    line_is_open_ = true;
   } else {
     absl::FPrintF(stderr, "%s\n", line);
   }
@@ -66,6 +76,7 @@ void ProgressBar::Show(int64_t done, absl::string_view state) {
 
 void ProgressBar::Say(absl::string_view line) {
   absl::FPrintF(stderr, "%s%s\n", terminal_ ? "\r\033[K" : "", line);
+  line_is_open_ = false;
 }
 
 }  // namespace tern

@@ -16,10 +16,14 @@ namespace tern {
 
 class ProgressBar {
  public:
-  // Of `total` steps, `done` of them done by an earlier run.
-  ProgressBar(std::string title, int64_t done, int64_t total);
+  // Of `total` of what `unit` names, e.g. "steps"; `done` of them were done by
+  // an earlier run.
+  ProgressBar(std::string title, std::string unit, int64_t done, int64_t total);
+  // Ends the line, so that what is printed next has its own.
+  ~ProgressBar();
 
-  // Shows `done` steps and `state`, e.g. "loss 0.213".
+  // Shows how many are done and `state`, e.g. "loss 0.213", not more often than
+  // people can read.
   void Show(int64_t done, absl::string_view state);
 
   // Prints a line that stays.
@@ -29,11 +33,14 @@ class ProgressBar {
   std::string Line(int64_t done, absl::string_view state, absl::Time now) const;
 
   const std::string title_;
+  const std::string unit_;
   const int64_t first_;
   const int64_t total_;
   const bool terminal_;
   const absl::Time start_;
   absl::Time shown_ = absl::InfinitePast();
+  int64_t shown_done_ = -1;
+  bool line_is_open_ = false;
 };
 
 }  // namespace tern

@@ -61,7 +61,7 @@ class Run {
   absl::StatusOr<TrainingResult> Go() {
     absl::Status status = Prepare();
     if (!status.ok()) return status;
-    ProgressBar bar(job_.title, progress_.step, steps_);
+    ProgressBar bar(job_.title, "steps", progress_.step, steps_);
     const StopSignals signals;
     absl::Time saved = absl::Now();
     if (steps_ == 0) {
@@ -201,8 +201,12 @@ class Run {
   }
 
   absl::Status EvaluateWeights(ProgressBar& bar) {
-    const absl::StatusOr<Scores> scores =
-        job_.score(LogitsOf(*job_.module, *job_.dev, options_.batch_size));
+    const auto show = [&](int64_t done) {
+      bar.Show(progress_.step,
+               absl::StrCat("dev ", done, "/", job_.dev->sequences.size()));
+    };
+    const absl::StatusOr<Scores> scores = job_.score(
+        LogitsOf(*job_.module, *job_.dev, options_.batch_size, show));
     if (!scores.ok()) return scores.status();
     const bool best = scores->mean > progress_.best_score;
     log_.Write({{"event", "evaluate"},

@@ -166,6 +166,7 @@ TEST_F(EndToEndTest, TeacherAndStudentLearnAndTheStudentIsServed) {
           " --epochs=5 --learning-rate=1e-3 --evaluations=2");
   ASSERT_EQ(finetuned.exit_code, 0) << finetuned.err;
   const Finished by_teacher = Run("evaluate --from=" + teacher + "/model");
+  EXPECT_THAT(by_teacher.err, HasSubstr("evaluate ["));
   ASSERT_EQ(by_teacher.exit_code, 0) << by_teacher.err;
   EXPECT_GE(by_teacher.accuracy(), 0.98);
 
