@@ -46,35 +46,35 @@ ProgramFlags::ProgramFlags(absl::string_view one) {
   }
 }
 
-absl::StatusOr<CommandLine> ProgramFlags::Parse(
+absl::StatusOr<ParsedFlags> ProgramFlags::Parse(
     absl::Span<const absl::string_view> arguments) const {
-  CommandLine line;
-  while (!arguments.empty() && !line.help && !line.version) {
+  ParsedFlags parsed;
+  while (!arguments.empty() && !parsed.help && !parsed.version) {
     const absl::string_view argument = arguments.front();
     if (argument == "--") {
       for (const absl::string_view word : arguments.subspan(1)) {
-        line.words.emplace_back(word);
+        parsed.words.emplace_back(word);
       }
       break;
     }
     if (argument == "--help" || argument == "-h") {
-      line.help = true;
+      parsed.help = true;
     } else if (argument == "--version") {
-      line.version = true;
+      parsed.version = true;
     } else if (absl::StartsWith(argument, "--")) {
-      absl::Status set = SetFlag(arguments, line);
+      absl::Status set = SetFlag(arguments, parsed);
       if (!set.ok()) return set;
       continue;
     } else {
-      line.words.push_back(std::string(argument));
+      parsed.words.push_back(std::string(argument));
     }
     arguments.remove_prefix(1);
   }
-  return line;
+  return parsed;
 }
 
 absl::Status ProgramFlags::SetFlag(
-    absl::Span<const absl::string_view>& arguments, CommandLine& line) const {
+    absl::Span<const absl::string_view>& arguments, ParsedFlags& parsed) const {
   const absl::string_view argument = arguments.front().substr(2);
   arguments.remove_prefix(1);
   absl::string_view value;
@@ -106,7 +106,7 @@ absl::Status ProgramFlags::SetFlag(
   if (!flag->second->ParseFrom(value, &error)) {
     return BadFlag(name, TypeName(*flag->second), value);
   }
-  line.flags.emplace_back(flag->first, std::string(value));
+  parsed.flags.emplace_back(flag->first, std::string(value));
   return absl::OkStatus();
 }
 

@@ -4,7 +4,7 @@
 // and keeps only the last of a repeated flag.
 //
 //   const ProgramFlags flags("max_batch_tokens");
-//   absl::StatusOr<CommandLine> line = flags.Parse({argv + 1, argv + argc});
+//   absl::StatusOr<ParsedFlags> parsed = flags.Parse({argv + 1, argv + argc});
 //
 // Flags are `--name=value` or `--name value`, a bool also `--name` or
 // `--noname`; dashes and underscores are the same. "--" ends them.
@@ -25,7 +25,7 @@
 
 namespace tern {
 
-struct CommandLine {
+struct ParsedFlags {
   bool help = false;               // --help or -h; what follows it was not read
   bool version = false;            // --version; the same
   std::vector<std::string> words;  // what is no flag
@@ -42,7 +42,7 @@ class ProgramFlags {
 
   // Sets the flags of `arguments`, which have no program name.
   // Errors: INVALID_ARGUMENT naming the flag, what was expected and found.
-  absl::StatusOr<CommandLine> Parse(
+  absl::StatusOr<ParsedFlags> Parse(
       absl::Span<const absl::string_view> arguments) const;
 
   // Each flag with its default and what it is for, in lines of 80 columns.
@@ -51,7 +51,7 @@ class ProgramFlags {
  private:
   // Sets the flag that `arguments` begin with, and removes it and its value.
   absl::Status SetFlag(absl::Span<const absl::string_view>& arguments,
-                       CommandLine& line) const;
+                       ParsedFlags& parsed) const;
 
   std::map<std::string, absl::CommandLineFlag*> flags_;
 };

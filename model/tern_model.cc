@@ -252,18 +252,18 @@ int FailUsage(absl::string_view problem) {
 
 int Run(int argc, char** argv) {
   const std::vector<absl::string_view> arguments(argv + 1, argv + argc);
-  const absl::StatusOr<CommandLine> line =
+  const absl::StatusOr<ParsedFlags> parsed =
       ProgramFlags("dtype").Parse(arguments);
-  if (!line.ok()) return FailUsage(line.status().message());
-  if (line->help) {
+  if (!parsed.ok()) return FailUsage(parsed.status().message());
+  if (parsed->help) {
     absl::PrintF("%s", kHelp);
     return 0;
   }
-  if (line->version) {
+  if (parsed->version) {
     absl::PrintF("tern-model " TERN_VERSION "\n");
     return 0;
   }
-  const std::vector<std::string>& words = line->words;
+  const std::vector<std::string>& words = parsed->words;
   if (words.empty()) return FailUsage("expected a command; see --help");
   const std::string& command = words[0];
   const std::vector<std::string> folders(words.begin() + 1, words.end());

@@ -131,8 +131,8 @@ constexpr int64_t kMostTokensPerSecond = 1000000000;
 // The flags above.
 ProgramFlags OurFlags() { return ProgramFlags("max_batch_tokens"); }
 
-absl::Status ReadModels(const CommandLine& line, Options& options) {
-  for (const auto& [flag, value] : line.flags) {
+absl::Status ReadModels(const ParsedFlags& parsed, Options& options) {
+  for (const auto& [flag, value] : parsed.flags) {
     if (flag != "model") continue;
     absl::StatusOr<ModelSource> source = ParseModelSource(value);
     if (!source.ok()) return source.status();
@@ -393,17 +393,18 @@ absl::StatusOr<ModelSource> ParseModelSource(absl::string_view text) {
 
 absl::StatusOr<Options> ParseOptions(
     absl::Span<const absl::string_view> arguments) {
-  const absl::StatusOr<CommandLine> line = OurFlags().Parse(arguments);
-  if (!line.ok()) return line.status();
+  const absl::StatusOr<ParsedFlags> parsed = OurFlags().Parse(arguments);
+  if (!parsed.ok()) return parsed.status();
   Options options;
-  options.help = line->help;
-  options.version = line->version;
+  options.help = parsed->help;
+  options.version = parsed->version;
   if (options.help || options.version) return options;
-  if (!line->words.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "expected flags only, found '", line->words.front(), "'; see --help"));
+  if (!parsed->words.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected flags only, found '", parsed->words.front(),
+                     "'; see --help"));
   }
-  absl::Status status = ReadModels(*line, options);
+  absl::Status status = ReadModels(*parsed, options);
   if (!status.ok()) return status;
 
   const std::string models_dir = absl::GetFlag(FLAGS_models_dir);

@@ -332,13 +332,13 @@ TrainerOptions ReadTrainerOptions() {
 
 absl::StatusOr<CommandOptions> ParseOptions(
     absl::Span<const absl::string_view> arguments) {
-  const absl::StatusOr<CommandLine> line = OurFlags().Parse(arguments);
-  if (!line.ok()) return line.status();
+  const absl::StatusOr<ParsedFlags> parsed = OurFlags().Parse(arguments);
+  if (!parsed.ok()) return parsed.status();
   CommandOptions options;
-  options.help = line->help;
-  options.version = line->version;
+  options.help = parsed->help;
+  options.version = parsed->version;
   if (options.help || options.version) return options;
-  options.command = absl::StrJoin(line->words, " ");
+  options.command = absl::StrJoin(parsed->words, " ");
   absl::Status status = CheckCommand(options.command);
   options.from = absl::GetFlag(FLAGS_from);
   options.out = absl::GetFlag(FLAGS_out);

@@ -32,12 +32,12 @@ using ::testing::SizeIs;
 // Flags are global; each test finds them at their defaults.
 class ProgramFlagsTest : public ::testing::Test {
  protected:
-  absl::StatusOr<CommandLine> Parse(std::vector<absl::string_view> arguments) {
+  absl::StatusOr<ParsedFlags> Parse(std::vector<absl::string_view> arguments) {
     return flags_.Parse(arguments);
   }
   std::string ErrorOf(std::vector<absl::string_view> arguments) {
-    const auto line = flags_.Parse(arguments);
-    return line.ok() ? "" : std::string(line.status().message());
+    const auto parsed = flags_.Parse(arguments);
+    return parsed.ok() ? "" : std::string(parsed.status().message());
   }
 
   const ProgramFlags flags_{"epochs"};
@@ -47,11 +47,11 @@ class ProgramFlagsTest : public ::testing::Test {
 };
 
 TEST_F(ProgramFlagsTest, SetsFlagsAmongWords) {
-  const auto line = Parse({"train", "--out-folder=a=b", "--epochs", "7",
-                           "--plot", "here", "--interval=1m"});
+  const auto parsed = Parse({"train", "--out-folder=a=b", "--epochs", "7",
+                             "--plot", "here", "--interval=1m"});
 
-  ASSERT_TRUE(line.ok()) << line.status();
-  EXPECT_THAT(line->words, ElementsAre("train", "here"));
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_THAT(parsed->words, ElementsAre("train", "here"));
   EXPECT_EQ(absl::GetFlag(FLAGS_out_folder), "a=b");
   EXPECT_EQ(absl::GetFlag(FLAGS_epochs), 7);
   EXPECT_TRUE(absl::GetFlag(FLAGS_plot));
@@ -59,10 +59,10 @@ TEST_F(ProgramFlagsTest, SetsFlagsAmongWords) {
 }
 
 TEST_F(ProgramFlagsTest, TellsARepeatedFlagEachTime) {
-  const auto line = Parse({"--out_folder=a", "--out-folder", "b"});
+  const auto parsed = Parse({"--out_folder=a", "--out-folder", "b"});
 
-  ASSERT_TRUE(line.ok()) << line.status();
-  EXPECT_THAT(line->flags,
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_THAT(parsed->flags,
               ElementsAre(Pair("out_folder", "a"), Pair("out_folder", "b")));
 }
 
@@ -75,11 +75,11 @@ TEST_F(ProgramFlagsTest, ABoolIsSwitchedOffByNo) {
 }
 
 TEST_F(ProgramFlagsTest, TwoDashesEndTheFlags) {
-  const auto line = Parse({"--plot", "--", "--epochs", "-h"});
+  const auto parsed = Parse({"--plot", "--", "--epochs", "-h"});
 
-  ASSERT_TRUE(line.ok()) << line.status();
-  EXPECT_THAT(line->words, ElementsAre("--epochs", "-h"));
-  EXPECT_THAT(line->flags, SizeIs(1));
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_THAT(parsed->words, ElementsAre("--epochs", "-h"));
+  EXPECT_THAT(parsed->flags, SizeIs(1));
 }
 
 TEST_F(ProgramFlagsTest, NamesTheFlagWhatWasExpectedAndWhatWasFound) {
