@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "flags/program_flags.h"
+#include "flags/version.h"
 #include "model/folder_conversion.h"
 #include "model/inspect_folder.h"
 #include "model/self_check.h"
@@ -260,7 +261,7 @@ int Run(int argc, char** argv) {
     return 0;
   }
   if (parsed->version) {
-    absl::PrintF("tern-model " TERN_VERSION "\n");
+    absl::PrintF("tern-model %s\n", Version());
     return 0;
   }
   const std::vector<std::string>& words = parsed->words;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "flags/version.h"
 #include "server/library_logs.h"
 #include "server/log.h"
 #include "server/no_throw.h"
@@ -61,7 +62,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (options->version) {
-    std::puts("tern-server " TERN_VERSION);
+    std::printf("tern-server %s\n", tern::Version());
     return 0;
   }
   tern::SetUpLog(options->log_format, options->log_level);

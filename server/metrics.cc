@@ -14,6 +14,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "flags/version.h"
 #include "prometheus/counter.h"
 #include "prometheus/exposer.h"
 #include "prometheus/family.h"
@@ -319,7 +320,7 @@ Metrics::Metrics(const Scheduler* scheduler)
     : impl_(std::make_unique<Impl>(scheduler)) {
   Add(*impl_->registry, prometheus::BuildGauge(), "tern_build_info",
       "What this server was built from; always 1.")
-      .Add({{"version", TERN_VERSION}, {"compiler", TERN_COMPILER}})
+      .Add({{"version", Version()}, {"compiler", TERN_COMPILER}})
       .Set(1);
   for (const char* reason :
        {"invalid", "not_found", "queue_full", "quota", "expired", "cancelled",

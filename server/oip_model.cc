@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "flags/version.h"
 
 namespace tern {
 namespace {
@@ -107,7 +108,7 @@ absl::StatusOr<std::shared_ptr<const ServedModel>> FindOipModel(
 inference::ServerMetadataResponse OipServerMetadata() {
   inference::ServerMetadataResponse metadata;
   metadata.set_name("tern");
-  metadata.set_version(TERN_VERSION);
+  metadata.set_version(Version());
   for (const char* extension :
        {"classification", "model_configuration", "statistics"}) {
     metadata.add_extensions(extension);

@@ -7,6 +7,7 @@
 #include "ATen/Parallel.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "flags/version.h"
 #include "train/commands.h"
 #include "train/options.h"
 #include "train/tensor_memory.h"
@@ -45,7 +46,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (options->version) {
-    std::puts("tern-train " TERN_VERSION);
+    std::printf("tern-train %s\n", tern::Version());
     return 0;
   }
   at::set_num_threads(options->threads);
