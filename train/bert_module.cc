@@ -13,7 +13,6 @@
 #include "model/tensor_names.h"
 #include "model/ternary_folder.h"
 #include "torch/csrc/autograd/custom_function.h"
-#include "train/attention.h"
 #include "train/batches.h"
 #include "train/dropout.h"
 #include "train/kernel_functions.h"
@@ -62,6 +61,10 @@ torch::Tensor Dropped(const torch::Tensor& x, double dropout) {
 bool IsOfHead(absl::string_view name) {
   return absl::StartsWith(name, "classifier.") ||
          absl::StartsWith(name, "qa_outputs.");
+}
+
+std::string LayerPrefix(int layer) {
+  return absl::StrCat("bert.encoder.layer.", layer, ".");
 }
 
 // A head for a checkpoint that has none, as Hugging Face initializes it.
@@ -177,6 +180,14 @@ void BertModule::RefreshQuantizedWeights(uint64_t draw) {
   for (size_t i = 0; i < names.size(); ++i) matrices_[names[i]] = matrices[i];
 }
 
+void BertModule::ReplaceMatrix(const std::string& name,
+                               const torch::Tensor& weights) {
+  const torch::NoGradGuard no_grad;
+  torch::Tensor matrix = Parameter(name);
+  matrix.copy_(weights);
+  if (matrices_.count(name) > 0) matrices_[name] = Quantized(name, /*draw=*/0);
+}
+
 void BertModule::Freeze() {
   if (options_.quantization) return;
   for (const auto& [name, parameter] : parameters_) {
@@ -247,58 +258,73 @@ torch::Tensor BertModule::PositionEmbeddings(
                          latent.detach().to(torch::kHalf).to(torch::kFloat));
 }
 
-torch::Tensor BertModule::Embed(const TokenBatch& batch, double dropout) const {
+torch::Tensor BertModule::Embed(const TokenBatch& batch,
+                                const ForwardOptions& options) const {
   const torch::Tensor word = WordEmbeddings(batch.ids);
   const torch::Tensor type =
       at::embedding(Parameter("bert.embeddings.token_type_embeddings.weight"),
                     batch.type_ids);
   const torch::Tensor position = PositionEmbeddings(batch.positions);
   return Dropped(
-      Norm("bert.embeddings.LayerNorm", (word + type) + position, {}), dropout);
+      Norm("bert.embeddings.LayerNorm", (word + type) + position, {}),
+      options.dropout);
 }
 
-torch::Tensor BertModule::EncodeLayer(int layer, const TokenBatch& batch,
-                                      const torch::Tensor& hidden,
-                                      const ForwardOptions& options,
-                                      BertOutput& output) const {
-  const std::string name = absl::StrCat("bert.encoder.layer.", layer, ".");
+AttentionOutput BertModule::AttendIn(int layer, const TokenBatch& batch,
+                                     const torch::Tensor& hidden,
+                                     const ForwardOptions& options) const {
+  const std::string name = LayerPrefix(layer) + "attention.self.";
   const LinearInput input = Prepare(hidden);
-  const torch::Tensor q = Linear(name + "attention.self.query", input);
-  const torch::Tensor k = Linear(name + "attention.self.key", input);
-  const torch::Tensor v = Linear(name + "attention.self.value", input);
+  const torch::Tensor q = Linear(name + "query", input);
+  const torch::Tensor k = Linear(name + "key", input);
+  const torch::Tensor v = Linear(name + "value", input);
   const ActivationScheme activations = options_.quantization
                                            ? options_.quantization->activations
                                            : ActivationScheme::kNone;
-  const AttentionOutput attention =
-      Attend(q, k, v, batch,
-             {.heads = config_.heads,
-              .activations = activations,
-              .dropout = options.dropout,
-              .keep_scores = options.keep_internals});
-  if (options.keep_internals) {
-    output.attention_scores.push_back(attention.scores);
-  }
+  return Attend(q, k, v, batch,
+                {.heads = config_.heads,
+                 .activations = activations,
+                 .dropout = options.dropout,
+                 .keep_scores = options.keep_internals});
+}
 
-  const torch::Tensor attended = Dropped(
-      Linear(name + "attention.output.dense", Prepare(attention.context)),
-      options.dropout);
-  const torch::Tensor middle =
-      Norm(name + "attention.output.LayerNorm", attended, hidden);
-  const torch::Tensor wide = Activate(
-      Linear(name + "intermediate.dense", Prepare(middle)), config_.activation);
+torch::Tensor BertModule::Middle(int layer, const torch::Tensor& context,
+                                 const torch::Tensor& hidden,
+                                 const ForwardOptions& options) const {
+  const std::string name = LayerPrefix(layer) + "attention.output.";
+  const torch::Tensor attended =
+      Dropped(Linear(name + "dense", Prepare(context)), options.dropout);
+  return Norm(name + "LayerNorm", attended, hidden);
+}
+
+torch::Tensor BertModule::Wide(int layer, const torch::Tensor& middle) const {
+  return Activate(
+      Linear(LayerPrefix(layer) + "intermediate.dense", Prepare(middle)),
+      config_.activation);
+}
+
+torch::Tensor BertModule::LayerOutput(int layer, const torch::Tensor& wide,
+                                      const torch::Tensor& middle,
+                                      const ForwardOptions& options) const {
+  const std::string name = LayerPrefix(layer) + "output.";
   const torch::Tensor narrow =
-      Dropped(Linear(name + "output.dense", Prepare(wide)), options.dropout);
-  return Norm(name + "output.LayerNorm", narrow, middle);
+      Dropped(Linear(name + "dense", Prepare(wide)), options.dropout);
+  return Norm(name + "LayerNorm", narrow, middle);
 }
 
 torch::Tensor BertModule::Encode(const TokenBatch& batch,
                                  const ForwardOptions& options,
                                  BertOutput& output) const {
-  torch::Tensor hidden = Embed(batch, options.dropout);
+  torch::Tensor hidden = Embed(batch, options);
   if (options.keep_internals) output.hidden_states.push_back(hidden);
   for (int layer = 0; layer < config_.layers; ++layer) {
-    hidden = EncodeLayer(layer, batch, hidden, options, output);
-    if (options.keep_internals) output.hidden_states.push_back(hidden);
+    const AttentionOutput attention = AttendIn(layer, batch, hidden, options);
+    const torch::Tensor middle =
+        Middle(layer, attention.context, hidden, options);
+    hidden = LayerOutput(layer, Wide(layer, middle), middle, options);
+    if (!options.keep_internals) continue;
+    output.attention_scores.push_back(attention.scores);
+    output.hidden_states.push_back(hidden);
   }
   return hidden;
 }

@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "model/config.h"
 #include "torch/types.h"
+#include "train/attention.h"
 #include "train/fake_quantize.h"
 #include "train/simulated_quantization.h"
 #include "train/token_batch.h"
@@ -67,6 +68,22 @@ class BertModule {
   // After the last layer, [tokens, hidden].
   torch::Tensor LastHiddenState(const TokenBatch& batch) const;
 
+  // The steps of a forward pass, for who changes the matrices of one before the
+  // next is taken. What a Linear layer reads: Q, K and V a layer's input,
+  // attention.output the context, intermediate the middle, output the wide.
+  torch::Tensor Embed(const TokenBatch& batch,
+                      const ForwardOptions& options) const;
+  AttentionOutput AttendIn(int layer, const TokenBatch& batch,
+                           const torch::Tensor& hidden,
+                           const ForwardOptions& options) const;
+  torch::Tensor Middle(int layer, const torch::Tensor& context,
+                       const torch::Tensor& hidden,
+                       const ForwardOptions& options) const;
+  torch::Tensor Wide(int layer, const torch::Tensor& middle) const;
+  torch::Tensor LayerOutput(int layer, const torch::Tensor& wide,
+                            const torch::Tensor& middle,
+                            const ForwardOptions& options) const;
+
   const BertConfig& config() const { return config_; }
   const BertOptions& options() const { return options_; }
   const TensorMap& parameters() const { return parameters_; }
@@ -80,6 +97,9 @@ class BertModule {
   // Quantizes the matrices anew: call it after the parameters changed. The same
   // `draw` gives the same stochastic weights.
   void RefreshQuantizedWeights(uint64_t draw);
+
+  // Gives a matrix other weights and quantizes it anew.
+  void ReplaceMatrix(const std::string& name, const torch::Tensor& weights);
 
   // For a module that only teaches: keeps the matrices in the products' dtype
   // instead of converting them in each pass. Its parameters change no more.
@@ -108,11 +128,6 @@ class BertModule {
   torch::Tensor Linear(const std::string& name, const LinearInput& x) const;
   torch::Tensor Norm(const std::string& name, const torch::Tensor& x,
                      const torch::Tensor& residual) const;
-  torch::Tensor Embed(const TokenBatch& batch, double dropout) const;
-  torch::Tensor EncodeLayer(int layer, const TokenBatch& batch,
-                            const torch::Tensor& hidden,
-                            const ForwardOptions& options,
-                            BertOutput& output) const;
   // All layers; `output` receives what is kept.
   torch::Tensor Encode(const TokenBatch& batch, const ForwardOptions& options,
                        BertOutput& output) const;

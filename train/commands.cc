@@ -12,6 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "nlohmann/json.hpp"
+#include "train/batches.h"
+#include "train/calibration.h"
 #include "train/checkpoint.h"
 #include "train/evaluation.h"
 #include "train/latent_weights.h"
@@ -58,6 +60,9 @@ std::string Describe(const CommandOptions& options) {
   }
   if (!options.student.empty()) {
     absl::StrAppend(&text, " --student=", options.student);
+  }
+  if (options.calibrate > 0) {
+    absl::StrAppend(&text, " --calibrate=", options.calibrate);
   }
   if (t.average_decay > 0) {
     absl::StrAppendFormat(&text, " --average=%g", t.average_decay);
@@ -170,6 +175,23 @@ absl::StatusOr<BertModule> LoadStudent(const CommandOptions& options,
   return student;
 }
 
+// By --calibrate training texts, drawn by the seed.
+void CalibrateStudent(const CommandOptions& options, const TrainingData& data,
+                      const BertModule& teacher, BertModule& student) {
+  const std::vector<Sequence>& sequences = data.train.sequences;
+  std::vector<TokenBatch> texts;
+  int count = 0;
+  for (const std::vector<int>& indices :
+       PlanEpoch(sequences, options.trainer.batch_size, options.trainer.seed,
+                 /*epoch=*/0)) {
+    if (count >= options.calibrate) break;
+    texts.push_back(MakeTokenBatch(sequences, indices, teacher.config().task));
+    count += static_cast<int>(indices.size());
+  }
+  ProgressBar bar("calibrate", "layers", 0, teacher.config().layers);
+  Calibrate(teacher, texts, student, [&](int layers) { bar.Show(layers, ""); });
+}
+
 absl::StatusOr<Logits> EvaluateByTrainer(const CommandOptions& options,
                                          const BertConfig& config,
                                          const TokenizedDataset& dev,
@@ -280,6 +302,10 @@ absl::Status TernarizeByDistillation(const CommandOptions& options) {
   teacher->Freeze();
   absl::StatusOr<BertModule> student = LoadStudent(options, *teacher);
   if (!student.ok()) return student.status();
+  // What is resumed has its weights in the checkpoint.
+  if (options.calibrate > 0 && !options.trainer.resume) {
+    CalibrateStudent(options, *data, *teacher, *student);
+  }
 
   TrainingJob job;
   job.module = &*student;

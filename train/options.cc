@@ -22,6 +22,10 @@ ABSL_FLAG(std::string, student, "",
           "OUT/latent of an earlier run (its best), OUT/checkpoint.safetensors "
           "of one (its end), or a ternary folder; default: the teacher's "
           "weights");
+ABSL_FLAG(int, calibrate, 0,
+          "ternarize: begin with ternary weights that are chosen so that the "
+          "layers say what the teacher's do on so many training texts (OPTQ); "
+          "0: with the teacher's weights, each made ternary by itself");
 ABSL_FLAG(std::string, task, "sst-2",
           "sst-2, cola, mrpc, qqp, sts-b, rte, qnli, mnli, squad, or tsv with "
           "--text-column and --label-column");
@@ -278,6 +282,24 @@ absl::Status CheckAugmentation(const CommandOptions& options) {
   return status;
 }
 
+absl::Status CheckCalibration(const CommandOptions& options) {
+  absl::Status status = CheckRange("calibrate", options.calibrate, 0, 1 << 20);
+  if (!status.ok() || options.calibrate == 0) return status;
+  if (options.command != "ternarize") {
+    return BadFlag("calibrate", "only with ternarize", options.command);
+  }
+  if (!options.student.empty()) {
+    return BadFlag("calibrate", "--calibrate or --student, not both",
+                   options.student);
+  }
+  if (!options.quantization.servable()) {
+    return BadFlag("calibrate", "--weights=twn or lat, --activations=per-token",
+                   absl::StrCat(Name(options.quantization.weights), ", ",
+                                Name(options.quantization.activations)));
+  }
+  return status;
+}
+
 absl::Status CheckNumbers(const CommandOptions& options) {
   const TrainerOptions& trainer = options.trainer;
   absl::Status status;
@@ -344,6 +366,7 @@ absl::StatusOr<CommandOptions> ParseOptions(
   options.out = absl::GetFlag(FLAGS_out);
   options.teacher = absl::GetFlag(FLAGS_teacher);
   options.student = absl::GetFlag(FLAGS_student);
+  options.calibrate = absl::GetFlag(FLAGS_calibrate);
   options.augmentation_model = absl::GetFlag(FLAGS_augment_model);
   options.dev_examples = absl::GetFlag(FLAGS_dev_examples);
   options.answers = {absl::GetFlag(FLAGS_max_answer_tokens),
@@ -379,6 +402,7 @@ absl::StatusOr<CommandOptions> ParseOptions(
   status.Update(CheckAugmentation(options));
   status.Update(CheckNumbers(options));
   status.Update(ReadQuantization(options.quantization));
+  status.Update(CheckCalibration(options));
   const auto product_type = ParseCompute(absl::GetFlag(FLAGS_compute));
   status.Update(product_type.status());
   if (!status.ok()) return status;

@@ -26,6 +26,7 @@ struct CommandOptions {
   std::string out;       // the run's folder
   std::string teacher;   // finetune: learn its predictions; empty: the labels
   std::string student;   // ternarize: start from its weights; empty: --from's
+  int calibrate = 0;     // ternarize: sequences to choose the start by
   TaskSpec task;
   std::string train_path;
   std::string dev_path;

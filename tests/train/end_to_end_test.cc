@@ -393,6 +393,23 @@ TEST_F(EndToEndTest, NoEpochIsPostTrainingTernarization) {
   EXPECT_FALSE(Contents(folder_ + "/logits-1").empty());
 }
 
+TEST_F(EndToEndTest, CalibrationIsAStartOfItsOwn) {
+  const std::string out = folder_ + "/student";
+  const std::string ternarize =
+      "ternarize --calibrate=100 --from=" + folder_ + "/tiny --out=";
+  const Finished calibrated = Run(ternarize + out + " --epochs=0");
+  ASSERT_EQ(calibrated.exit_code, 0) << calibrated.err;
+  EXPECT_THAT(calibrated.err, HasSubstr("calibrate ["));
+  EXPECT_EQ(Run("evaluate --from=" + out + "/model").exit_code, 0);
+
+  for (const char* flags :
+       {" --weights=binary", " --activations=per-tensor", " --student=x"}) {
+    const Finished refused = Run(ternarize + out + flags);
+    EXPECT_EQ(refused.exit_code, 2) << flags;
+    EXPECT_THAT(refused.err, HasSubstr("--calibrate: expected")) << flags;
+  }
+}
+
 TEST_F(EndToEndTest, WhatCannotBeServedIsEvaluatedByTheTrainer) {
   const std::string scheme = " --weights=stochastic --activations=per-tensor";
   const std::string out = folder_ + "/student";
