@@ -16,27 +16,29 @@ namespace {
 constexpr int64_t kBlockColumns = 128;
 
 // The T of `v` [n, k], whose columns are in the order in which they are
-// quantized; `u` is the upper factor of H^-1 in that order.
-torch::Tensor QuantizeColumns(const torch::Tensor& v, const torch::Tensor& u,
-                              double alpha) {
+// quantized, and what they are rounded from; `u` is the upper factor of H^-1 in
+// that order.
+CalibratedMatrix QuantizeColumns(const torch::Tensor& v, const torch::Tensor& u,
+                                 double alpha) {
   const int64_t k = v.size(1);
-  torch::Tensor rest = v.t().contiguous();
-  const torch::Tensor t = torch::empty_like(rest);
+  torch::Tensor columns = v.t().contiguous();
+  const torch::Tensor t = torch::empty_like(columns);
   for (int64_t begin = 0; begin < k; begin += kBlockColumns) {
     const int64_t end = std::min(begin + kBlockColumns, k);
     const torch::Tensor errors = torch::empty({end - begin, v.size(0)});
     for (int64_t j = begin; j < end; ++j) {
-      const torch::Tensor column = rest[j];
+      const torch::Tensor column = columns[j];
       t[j] = column.sign() * (column.abs() > alpha / 2);
       const torch::Tensor error = (column - alpha * t[j]) / u[j][j];
-      rest.slice(0, j + 1, end).addr_(u[j].slice(0, j + 1, end), error, 1, -1);
+      columns.slice(0, j + 1, end)
+          .addr_(u[j].slice(0, j + 1, end), error, 1, -1);
       errors[j - begin] = error;
     }
     if (end == k) break;
-    rest.slice(0, end).sub_(
+    columns.slice(0, end).sub_(
         MatrixProduct(u.slice(0, begin, end).slice(1, end).t(), errors));
   }
-  return t.t().contiguous();
+  return {{t.t(), {}}, columns.t()};
 }
 
 // What enters a matrix in both models, a tensor [tokens, k] for each batch.
@@ -113,12 +115,13 @@ class Calibrator {
   void Choose(const std::string& layer, const Inputs& inputs) {
     const std::string name = layer + ".weight";
     const torch::Tensor& w = teacher_.parameters().at(name);
-    const TernaryWeights chosen = CalibrateMatrix(w, MomentsOf(inputs));
+    const CalibratedMatrix chosen = CalibrateMatrix(w, MomentsOf(inputs));
     const torch::Tensor latent =
-        LatentWeights(w, chosen.t, /*per_row=*/false).contiguous();
+        LatentWeights(chosen.latent, chosen.ternary.t, /*per_row=*/false)
+            .contiguous();
     const TernaryWeights twn =
         Ternarize(Ternarizer::kTwn, /*per_row=*/false, latent, {});
-    student_.ReplaceMatrix(name, latent * (chosen.scales / twn.scales));
+    student_.ReplaceMatrix(name, latent * (chosen.ternary.scales / twn.scales));
   }
 
   const BertModule& teacher_;
@@ -129,8 +132,8 @@ class Calibrator {
 
 }  // namespace
 
-TernaryWeights CalibrateMatrix(const torch::Tensor& w,
-                               const InputMoments& moments) {
+CalibratedMatrix CalibrateMatrix(const torch::Tensor& w,
+                                 const InputMoments& moments) {
   constexpr double kRidge = 0.01;
   const torch::Tensor ridge = kRidge * moments.student.diagonal().mean() *
                               torch::eye(moments.student.size(0));
@@ -148,10 +151,14 @@ TernaryWeights CalibrateMatrix(const torch::Tensor& w,
       at::linalg_cholesky(h.index_select(0, order).index_select(1, order)));
   const torch::Tensor u =
       at::linalg_cholesky(inverse, /*upper=*/true).contiguous();
-  const torch::Tensor t = QuantizeColumns(v.index_select(1, order), u, alpha)
-                              .index_select(1, order.argsort());
+  const CalibratedMatrix ordered =
+      QuantizeColumns(v.index_select(1, order), u, alpha);
+  const torch::Tensor place = order.argsort();
+  const torch::Tensor t = ordered.ternary.t.index_select(1, place);
   const torch::Tensor th = MatrixProduct(t, h);
-  return {t.to(torch::kInt8), ((v * th).sum() / (t * th).sum()).reshape({1})};
+  const torch::Tensor scale = (v * th).sum() / (t * th).sum();
+  return {{t.to(torch::kInt8), scale.reshape({1})},
+          ordered.latent.index_select(1, place)};
 }
 
 void Calibrate(const BertModule& teacher, const std::vector<TokenBatch>& texts,

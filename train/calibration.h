@@ -30,6 +30,11 @@ struct InputMoments {
   torch::Tensor cross;    // [k, k] sum of t s^T
 };
 
+struct CalibratedMatrix {
+  TernaryWeights ternary;
+  torch::Tensor latent;  // [n, k] what T was rounded from
+};
+
 // T and a scale for w [n, k], so that the sum of |w t - scale T s|^2 is small:
 //   H = student + lambda I, lambda = 0.01 of its mean diagonal
 //   v = w (cross + lambda I) H^-1     the best float weights for the student
@@ -37,12 +42,14 @@ struct InputMoments {
 //     T_j = the nearest of {-1, 0, 1} to v_j / alpha, alpha that of TWN of v
 //     v_l -= (v_j - alpha T_j) U_jl / U_jj for l > j, H^-1 = U^T U
 //                                     (Frantar et al. 2022, eq. 2, algorithm 1)
-//   scale = <v, T H> / <T, T H>       least squares
-TernaryWeights CalibrateMatrix(const torch::Tensor& w,
-                               const InputMoments& moments);
+//   scale = <v, T H> / <T, T H>       least squares, v as it was at first
+// v_j at its turn is what T_j is rounded from.
+CalibratedMatrix CalibrateMatrix(const torch::Tensor& w,
+                                 const InputMoments& moments);
 
-// Gives the student's ternary matrices latent weights for T so chosen, with
-// the teacher's as near as may be (latent_weights.h); its other weights stay.
+// Gives the student's ternary matrices latent weights that TWN makes such T and
+// scales of: what T was rounded from, moved where TWN's threshold needs it
+// (latent_weights.h), times a number. Its other weights stay.
 // Each token counts the same: without that, those of [SEP] and a few more,
 // whose activations are a hundred times as large, outweigh all others.
 // Both models have the same shape. `progress` is told how many layers are done.

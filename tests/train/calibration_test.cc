@@ -70,7 +70,7 @@ TEST(CalibrateMatrixTest, InputsWithoutCorrelationLeaveTheNearestLevels) {
   const torch::Tensor w = Random({16, 40}, 1);
   const InputMoments moments = {torch::eye(40), torch::eye(40)};
 
-  const TernaryWeights chosen = CalibrateMatrix(w, moments);
+  const TernaryWeights chosen = CalibrateMatrix(w, moments).ternary;
 
   const double alpha =
       Ternarize(Ternarizer::kTwn, false, w, {}).scales.item<double>();
@@ -87,7 +87,7 @@ TEST(CalibrateMatrixTest, IsNearTheBestOfAllTernaryWeights) {
     const torch::Tensor mix = Random({7, 7}, seed + 100);
     const torch::Tensor inputs = Random({60, 7}, seed + 200).mm(mix);
     const TernaryWeights calibrated =
-        CalibrateMatrix(w, MomentsOf(inputs, inputs));
+        CalibrateMatrix(w, MomentsOf(inputs, inputs)).ternary;
     const double one =
         Error(w, calibrated.scales * calibrated.t, inputs, inputs);
     const double best = LeastError(w, inputs, inputs);
@@ -108,8 +108,10 @@ TEST(CalibrateMatrixTest, MakesUpForWhatIsWrongWithTheStudentsInputs) {
   const torch::Tensor student =
       0.8 * teacher + 2 * Random({900, 200}, 4).mm(Random({200, 200}, 5));
 
-  const TernaryWeights chosen = CalibrateMatrix(w, MomentsOf(teacher, student));
-  const TernaryWeights blind = CalibrateMatrix(w, MomentsOf(teacher, teacher));
+  const TernaryWeights chosen =
+      CalibrateMatrix(w, MomentsOf(teacher, student)).ternary;
+  const TernaryWeights blind =
+      CalibrateMatrix(w, MomentsOf(teacher, teacher)).ternary;
 
   const double error = Error(w, chosen.scales * chosen.t, teacher, student);
   EXPECT_LT(error, 0.8 * Error(w, blind.scales * blind.t, teacher, student));
