@@ -15,11 +15,15 @@ namespace {
 // by one product for so many columns.
 constexpr int64_t kBlockColumns = 128;
 
-// The T of `v` [n, k], whose columns are in the order in which they are
-// quantized, and what they are rounded from; `u` is the upper factor of H^-1 in
-// that order.
-CalibratedMatrix QuantizeColumns(const torch::Tensor& v, const torch::Tensor& u,
-                                 double alpha) {
+struct RoundedColumns {
+  torch::Tensor t;     // [n, k] F32
+  torch::Tensor from;  // [n, k] what it was rounded from
+};
+
+// T for `v` [n, k], whose columns are in the order in which they are quantized;
+// `u` is the upper factor of H^-1 in that order.
+RoundedColumns RoundColumns(const torch::Tensor& v, const torch::Tensor& u,
+                            double alpha) {
   const int64_t k = v.size(1);
   torch::Tensor columns = v.t().contiguous();
   const torch::Tensor t = torch::empty_like(columns);
@@ -38,7 +42,7 @@ CalibratedMatrix QuantizeColumns(const torch::Tensor& v, const torch::Tensor& u,
     columns.slice(0, end).sub_(
         MatrixProduct(u.slice(0, begin, end).slice(1, end).t(), errors));
   }
-  return {{t.t(), {}}, columns.t()};
+  return {t.t(), columns.t()};
 }
 
 // What enters a matrix in both models, a tensor [tokens, k] for each batch.
@@ -73,21 +77,21 @@ class Calibrator {
 
   void Layer(int layer) {
     const std::string name = absl::StrCat("bert.encoder.layer.", layer, ".");
-    for (const char* matrix : {"query", "key", "value"}) {
-      Choose(absl::StrCat(name, "attention.self.", matrix), hidden_);
-    }
+    Choose({name + "attention.self.query", name + "attention.self.key",
+            name + "attention.self.value"},
+           hidden_);
     const Inputs context = Each([&](const auto& model, auto side, size_t b) {
       return model.AttendIn(layer, texts_[b], (hidden_.*side)[b], {}).context;
     });
-    Choose(name + "attention.output.dense", context);
+    Choose({name + "attention.output.dense"}, context);
     const Inputs middle = Each([&](const auto& model, auto side, size_t b) {
       return model.Middle(layer, (context.*side)[b], (hidden_.*side)[b], {});
     });
-    Choose(name + "intermediate.dense", middle);
+    Choose({name + "intermediate.dense"}, middle);
     const Inputs wide = Each([&](const auto& model, auto side, size_t b) {
       return model.Wide(layer, (middle.*side)[b]);
     });
-    Choose(name + "output.dense", wide);
+    Choose({name + "output.dense"}, wide);
     hidden_ = Each([&](const auto& model, auto side, size_t b) {
       return model.LayerOutput(layer, (wide.*side)[b], (middle.*side)[b], {});
     });
@@ -95,9 +99,10 @@ class Calibrator {
 
   void Pooler() {
     if (teacher_.parameters().count("bert.pooler.dense.weight") == 0) return;
-    Choose("bert.pooler.dense", Each([&](const auto&, auto side, size_t b) {
-             return (hidden_.*side)[b].index_select(0, texts_[b].first_rows);
-           }));
+    const Inputs first = Each([&](const auto&, auto side, size_t b) {
+      return (hidden_.*side)[b].index_select(0, texts_[b].first_rows);
+    });
+    Choose({"bert.pooler.dense"}, first);
   }
 
  private:
@@ -112,16 +117,21 @@ class Calibrator {
     return all;
   }
 
-  void Choose(const std::string& layer, const Inputs& inputs) {
-    const std::string name = layer + ".weight";
-    const torch::Tensor& w = teacher_.parameters().at(name);
-    const CalibratedMatrix chosen = CalibrateMatrix(w, MomentsOf(inputs));
-    const torch::Tensor latent =
-        LatentWeights(chosen.latent, chosen.ternary.t, /*per_row=*/false)
-            .contiguous();
-    const TernaryWeights twn =
-        Ternarize(Ternarizer::kTwn, /*per_row=*/false, latent, {});
-    student_.ReplaceMatrix(name, latent * (chosen.ternary.scales / twn.scales));
+  // For Linear layers that read the same.
+  void Choose(const std::vector<std::string>& layers, const Inputs& inputs) {
+    const InputMoments moments = MomentsOf(inputs);
+    for (const std::string& layer : layers) {
+      const std::string name = layer + ".weight";
+      const CalibratedMatrix chosen =
+          CalibrateMatrix(teacher_.parameters().at(name), moments);
+      const torch::Tensor latent =
+          LatentWeights(chosen.latent, chosen.ternary.t, /*per_row=*/false)
+              .contiguous();
+      const TernaryWeights twn =
+          Ternarize(Ternarizer::kTwn, /*per_row=*/false, latent, {});
+      student_.ReplaceMatrix(name,
+                             latent * (chosen.ternary.scales / twn.scales));
+    }
   }
 
   const BertModule& teacher_;
@@ -151,14 +161,14 @@ CalibratedMatrix CalibrateMatrix(const torch::Tensor& w,
       at::linalg_cholesky(h.index_select(0, order).index_select(1, order)));
   const torch::Tensor u =
       at::linalg_cholesky(inverse, /*upper=*/true).contiguous();
-  const CalibratedMatrix ordered =
-      QuantizeColumns(v.index_select(1, order), u, alpha);
+  const RoundedColumns ordered =
+      RoundColumns(v.index_select(1, order), u, alpha);
   const torch::Tensor place = order.argsort();
-  const torch::Tensor t = ordered.ternary.t.index_select(1, place);
+  const torch::Tensor t = ordered.t.index_select(1, place);
   const torch::Tensor th = MatrixProduct(t, h);
   const torch::Tensor scale = (v * th).sum() / (t * th).sum();
   return {{t.to(torch::kInt8), scale.reshape({1})},
-          ordered.latent.index_select(1, place)};
+          ordered.from.index_select(1, place)};
 }
 
 void Calibrate(const BertModule& teacher, const std::vector<TokenBatch>& texts,

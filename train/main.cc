@@ -1,12 +1,14 @@
 // tern-train: see --help.
 
 #include <cstdio>
+#include <exception>
 #include <string>
 #include <vector>
 
 #include "ATen/Parallel.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "c10/util/Exception.h"
 #include "flags/version.h"
 #include "train/commands.h"
 #include "train/options.h"
@@ -33,6 +35,17 @@ absl::Status Run(const tern::CommandOptions& options) {
   return tern::Evaluate(options);
 }
 
+// libtorch throws, e.g. where there is no more memory.
+absl::Status RunWithoutThrowing(const tern::CommandOptions& options) {
+  try {
+    return Run(options);
+  } catch (const c10::Error& error) {
+    return absl::InternalError(error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    return absl::InternalError(error.what());
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -50,7 +63,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   at::set_num_threads(options->threads);
-  const absl::Status status = Run(*options);
+  const absl::Status status = RunWithoutThrowing(*options);
   if (status.ok()) return 0;
   return Report(status, absl::IsCancelled(status) ? kExitStopped : kExitFailed);
 }

@@ -410,6 +410,21 @@ TEST_F(EndToEndTest, CalibrationIsAStartOfItsOwn) {
   }
 }
 
+TEST_F(EndToEndTest, ATeacherOfNaNsEndsWithAMessage) {
+  const std::string weights = folder_ + "/tiny/model.safetensors";
+  const int64_t bytes = static_cast<int64_t>(fs::file_size(weights));
+  std::fstream file(weights, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(bytes / 2);
+  file << std::string(bytes - bytes / 2, '\xff');
+  file.close();
+
+  const Finished finished = Run("ternarize --calibrate=100 --from=" + folder_ +
+                                "/tiny --out=" + folder_ + "/student");
+
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_THAT(finished.err, HasSubstr("expected finite numbers, found nan"));
+}
+
 TEST_F(EndToEndTest, WhatCannotBeServedIsEvaluatedByTheTrainer) {
   const std::string scheme = " --weights=stochastic --activations=per-tensor";
   const std::string out = folder_ + "/student";
