@@ -1,7 +1,5 @@
 #include "flags/program_flags.h"
 
-#include <cstdint>
-
 #include "absl/flags/reflection.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"

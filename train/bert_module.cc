@@ -63,10 +63,6 @@ bool IsOfHead(absl::string_view name) {
          absl::StartsWith(name, "qa_outputs.");
 }
 
-std::string LayerPrefix(int layer) {
-  return absl::StrCat("bert.encoder.layer.", layer, ".");
-}
-
 // A head for a checkpoint that has none, as Hugging Face initializes it.
 torch::Tensor NewHeadTensor(const std::vector<int64_t>& shape, uint64_t seed) {
   constexpr double kDeviation = 0.02;
@@ -77,6 +73,10 @@ torch::Tensor NewHeadTensor(const std::vector<int64_t>& shape, uint64_t seed) {
 }
 
 }  // namespace
+
+std::string LayerPrefix(int layer) {
+  return absl::StrCat("bert.encoder.layer.", layer, ".");
+}
 
 // What goes into a Linear layer: in kFloat only `x` and `product`, x in the
 // products' dtype.

@@ -52,6 +52,9 @@ struct BertOutput {
   std::vector<torch::Tensor> attention_scores;
 };
 
+// What the names of a layer's parameters begin with: "bert.encoder.layer.3.".
+std::string LayerPrefix(int layer);
+
 class BertModule {
  public:
   // Reads a folder's weights; a ternary one's are scale * T. A pretrained one

@@ -4,7 +4,6 @@
 #include <string>
 
 #include "ATen/ATen.h"
-#include "absl/strings/str_cat.h"
 #include "train/latent_weights.h"
 #include "train/matrix_product.h"
 
@@ -76,7 +75,7 @@ class Calibrator {
   }
 
   void Layer(int layer) {
-    const std::string name = absl::StrCat("bert.encoder.layer.", layer, ".");
+    const std::string name = LayerPrefix(layer);
     Choose({name + "attention.self.query", name + "attention.self.key",
             name + "attention.self.value"},
            hidden_);

@@ -2,28 +2,20 @@
 
 #include <cmath>
 #include <cstdint>
-#include <filesystem>
 #include <limits>
-#include <string>
 #include <vector>
 
 #include "ATen/ATen.h"
-#include "ATen/CPUGeneratorImpl.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "model/config.h"
 #include "model/tensor_names.h"
-#include "tests/tiny_model.h"
+#include "tests/train/tiny_bert.h"
 #include "train/batches.h"
 #include "train/losses.h"
 
 namespace tern {
 namespace {
-
-torch::Tensor Random(std::vector<int64_t> shape, uint64_t seed) {
-  return torch::empty(shape).normal_(
-      0, 1, at::make_generator<at::CPUGeneratorImpl>(seed));
-}
 
 torch::Tensor Twn(const torch::Tensor& w) {
   const TernaryWeights twn = Ternarize(Ternarizer::kTwn, false, w, {});
@@ -118,40 +110,16 @@ TEST(CalibrateMatrixTest, MakesUpForWhatIsWrongWithTheStudentsInputs) {
   EXPECT_LT(error, 0.8 * Error(w, Twn(w), teacher, student));
 }
 
-class CalibrateTest : public ::testing::Test {
- protected:
-  CalibrateTest() {
-    std::filesystem::remove_all(folder_);
-    EXPECT_TRUE(WriteTinyModel(folder_).ok());
-  }
-  ~CalibrateTest() override { std::filesystem::remove_all(folder_); }
-
-  BertModule Load(const BertOptions& options) const {
-    return *BertModule::Load(*LoadConfig(folder_),
-                             folder_ + "/model.safetensors", options, 1);
-  }
-
-  const std::string folder_ = testing::TempDir() + "calibrate";
-};
-
-TEST_F(CalibrateTest, BringsTheStudentsStatesNearerToTheTeachers) {
+TEST(CalibrateTest, BringsTheStudentsStatesNearerToTheTeachers) {
   BertOptions ternary;
   ternary.quantization = Quantization{};
-  const BertModule teacher = Load({});
-  BertModule student = Load(ternary);
+  const BertModule teacher = LoadTiny({});
+  BertModule student = LoadTiny(ternary);
+  const TokenizedDataset dataset = RandomDataset(48, 30);
   std::vector<TokenBatch> texts;
-  std::vector<Sequence> sequences(48);
-  uint32_t state = 1;
-  for (Sequence& sequence : sequences) {
-    for (int i = 0; i < 20; ++i) {
-      state = state * 1664525 + 1013904223;
-      sequence.ids.push_back(static_cast<int32_t>(state >> 8) %
-                             teacher.config().vocabulary_size);
-    }
-    sequence.type_ids.assign(sequence.ids.size(), 0);
-  }
-  for (const std::vector<int>& indices : PlanByLength(sequences, 16)) {
-    texts.push_back(MakeTokenBatch(sequences, indices, Task::kSingleLabel));
+  for (const std::vector<int>& indices : PlanByLength(dataset.sequences, 16)) {
+    texts.push_back(
+        MakeTokenBatch(dataset.sequences, indices, Task::kSingleLabel));
   }
   const torch::NoGradGuard no_grad;
   ForwardOptions keep;
@@ -169,7 +137,7 @@ TEST_F(CalibrateTest, BringsTheStudentsStatesNearerToTheTeachers) {
     return sum;
   };
   const double before = hidden_loss();
-  const BertModule untouched = Load(ternary);
+  const BertModule untouched = LoadTiny(ternary);
   std::vector<int> done;
 
   Calibrate(teacher, texts, student,

@@ -6,12 +6,11 @@
 #include <vector>
 
 #include "ATen/ATen.h"
-#include "ATen/CPUGeneratorImpl.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "model/config.h"
 #include "model/tensor_names.h"
-#include "tests/tiny_model.h"
+#include "tests/train/tiny_bert.h"
 #include "train/batches.h"
 #include "train/bert_module.h"
 #include "train/fake_quantize.h"
@@ -26,11 +25,6 @@ constexpr WeightScheme kAllWeights[] = {
     WeightScheme::kNone,       WeightScheme::kTwn,    WeightScheme::kLat,
     WeightScheme::kStochastic, WeightScheme::kBinary, WeightScheme::kInt8,
     WeightScheme::kGroup2Bit};
-
-torch::Tensor Random(std::vector<int64_t> shape, uint64_t seed) {
-  return torch::empty(shape).normal_(
-      0, 1, at::make_generator<at::CPUGeneratorImpl>(seed));
-}
 
 torch::Tensor Matrix(const std::vector<float>& values, int64_t rows) {
   return at::tensor(values).view({rows, -1});
@@ -186,17 +180,6 @@ TEST(SchemesTest, UnknownNamesGetTheKnownOnes) {
   for (const WeightScheme scheme : kAllWeights) {
     EXPECT_EQ(*ParseWeightScheme(Name(scheme)), scheme);
   }
-}
-
-BertModule LoadTiny(const BertOptions& options) {
-  const std::string folder =
-      testing::TempDir() + "tern_simulated_" +
-      testing::UnitTest::GetInstance()->current_test_info()->name();
-  EXPECT_TRUE(WriteTinyModel(folder).ok());
-  absl::StatusOr<BertModule> module = BertModule::Load(
-      *LoadConfig(folder), folder + "/model.safetensors", options, /*seed=*/1);
-  EXPECT_TRUE(module.ok()) << module.status();
-  return *std::move(module);
 }
 
 TokenBatch SmallBatch() {
