@@ -143,7 +143,7 @@ class Calibrator {
 
 CalibratedMatrix CalibrateMatrix(const torch::Tensor& w,
                                  const InputMoments& moments) {
-  constexpr double kRidge = 0.01;
+  constexpr double kRidge = 0.1;
   const torch::Tensor ridge = kRidge * moments.student.diagonal().mean() *
                               torch::eye(moments.student.size(0));
   const torch::Tensor h = moments.student + ridge;

@@ -36,7 +36,7 @@ struct CalibratedMatrix {
 };
 
 // T and a scale for w [n, k], so that the sum of |w t - scale T s|^2 is small:
-//   H = student + lambda I, lambda = 0.01 of its mean diagonal
+//   H = student + lambda I, lambda = 0.1 of its mean diagonal
 //   v = w (cross + lambda I) H^-1     the best float weights for the student
 //   T column by column from v, the column of the largest diagonal first:
 //     T_j = the nearest of {-1, 0, 1} to v_j / alpha, alpha that of TWN of v
