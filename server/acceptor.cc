@@ -20,8 +20,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "flags/effective_cores.h"
 #include "server/clock.h"
-#include "server/core_budget.h"
 
 namespace tern {
 namespace {

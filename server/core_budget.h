@@ -12,7 +12,6 @@
 
 #include <condition_variable>
 #include <mutex>
-#include <string>
 
 #include "absl/base/thread_annotations.h"
 
@@ -56,12 +55,6 @@ class CoreBudget {
   int free_ ABSL_GUARDED_BY(mutex_);
   int awaited_ ABSL_GUARDED_BY(mutex_) = 0;  // by threads in Acquire
 };
-
-// The cores that this process may use: those of its affinity mask, or fewer
-// where a cgroup (version 2 or 1) above it has a CPU quota; at least 1.
-// A quota of 1.5 cores counts as 1: a second thread would be throttled.
-// `root` is where proc and sys are mounted.
-int EffectiveCores(const std::string& root = "");
 
 }  // namespace tern
 

@@ -19,9 +19,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "flags/effective_cores.h"
 #include "flags/program_flags.h"
 #include "model/engine.h"
-#include "server/core_budget.h"
 
 ABSL_FLAG(std::string, model, "",
           "A model to serve: name=folder[,precision=fp32|int8|ternary]"

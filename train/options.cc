@@ -1,12 +1,12 @@
 #include "train/options.h"
 
 #include <algorithm>
-#include <thread>
 #include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "flags/effective_cores.h"
 #include "flags/program_flags.h"
 #include "train/matrix_product.h"
 
@@ -103,7 +103,8 @@ ABSL_FLAG(bool, distill_attention, true,
           "ternarize: squared error of the attention scores");
 ABSL_FLAG(std::string, compute, "auto",
           "products in f32 or bf16; auto: the faster of the two on this CPU");
-ABSL_FLAG(int, threads, 0, "threads; 0: one per core");
+ABSL_FLAG(int, threads, 0,
+          "threads; 0: one for each core that the process may use");
 ABSL_FLAG(std::string, precision, "",
           "evaluate: fp32, int8 or ternary by the serving engine (default: as "
           "the folder is), or trainer for tern-train's own forward pass");
@@ -381,9 +382,7 @@ absl::StatusOr<CommandOptions> ParseOptions(
                    absl::GetFlag(FLAGS_distill_hidden),
                    absl::GetFlag(FLAGS_distill_attention)};
   options.threads = absl::GetFlag(FLAGS_threads);
-  if (options.threads == 0) {
-    options.threads = std::max(1u, std::thread::hardware_concurrency());
-  }
+  if (options.threads == 0) options.threads = EffectiveCores();
   options.precision = absl::GetFlag(FLAGS_precision);
   options.latent = absl::GetFlag(FLAGS_latent);
   options.logits_path = absl::GetFlag(FLAGS_logits);
