@@ -175,7 +175,9 @@ absl::StatusOr<BertModule> LoadStudent(const CommandOptions& options,
   return student;
 }
 
-// By --calibrate training texts, drawn by the seed.
+// By --calibrate training texts, drawn by the seed, in another order than any
+// epoch's: a training that begins with the texts of its calibration, which the
+// student fits best, has a loss that rises when they are through.
 void CalibrateStudent(const CommandOptions& options, const TrainingData& data,
                       const BertModule& teacher, BertModule& student) {
   const std::vector<Sequence>& sequences = data.train.sequences;
@@ -183,7 +185,7 @@ void CalibrateStudent(const CommandOptions& options, const TrainingData& data,
   int count = 0;
   for (const std::vector<int>& indices :
        PlanEpoch(sequences, options.trainer.batch_size, options.trainer.seed,
-                 /*epoch=*/0)) {
+                 /*epoch=*/-1)) {
     if (count >= options.calibrate) break;
     texts.push_back(MakeTokenBatch(sequences, indices, teacher.config().task));
     count += static_cast<int>(indices.size());
