@@ -98,7 +98,9 @@ double LinearSchedule(double peak_rate, double warmup, int64_t step,
                       int64_t steps) {
   const double warmup_steps = warmup * static_cast<double>(steps);
   const double done = static_cast<double>(step);
-  if (done < warmup_steps) return peak_rate * (done + 1) / warmup_steps;
+  if (done < warmup_steps) {
+    return peak_rate * std::min(1.0, (done + 1) / warmup_steps);
+  }
   return peak_rate * (static_cast<double>(steps) - done) /
          std::max(1.0, static_cast<double>(steps) - warmup_steps);
 }

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "train/batches.h"
+#include "train/fingerprint.h"
 #include "train/progress_bar.h"
 
 namespace tern {
@@ -249,15 +250,16 @@ std::vector<Example> CachedCopies(const std::string& path,
   return examples;
 }
 
-// Rewrites the cache with its head and `examples`, to be appended to.
+// Rewrites the cache with its head and `examples`, to be appended to. Where
+// that fails the old one stays, and the stream says so.
 std::ofstream OpenCache(const std::string& path, const std::string& head,
                         const std::vector<Example>& examples) {
   const std::string made = path + ".new";
   std::ofstream file(made, std::ios::binary | std::ios::trunc);
   file << head << '\n';
   for (const Example& example : examples) file << CacheLine(example);
-  file.flush();
   std::error_code error;
+  if (!file.flush()) return file;
   std::filesystem::rename(made, path, error);
   if (error) file.setstate(std::ios::failbit);
   return file;
@@ -288,7 +290,8 @@ absl::StatusOr<Dataset> Augment(const Dataset& dataset,
                                 const AugmentationOptions& options,
                                 const std::string& description,
                                 const std::string& cache_path) {
-  const std::string head = absl::StrCat("# tern-train ", description);
+  const std::string head = absl::StrCat("# tern-train ", description,
+                                        " texts=", Fingerprint(dataset));
   Dataset augmented;
   augmented.path = cache_path;
   augmented.pairs = dataset.pairs;
@@ -297,6 +300,13 @@ absl::StatusOr<Dataset> Augment(const Dataset& dataset,
   const Augmenter augmenter(dataset, tokenizer, vocabulary, predict, options);
   const size_t total = dataset.examples.size();
   size_t done = augmented.examples.size() / options.copies;
+  const auto check = [&] {
+    if (cache.flush()) return absl::OkStatus();
+    return absl::UnavailableError(
+        absl::StrCat(cache_path, ": cannot be written"));
+  };
+  absl::Status status = check();
+  if (!status.ok()) return status;
   ProgressBar bar("augment", "examples", static_cast<int64_t>(done),
                   static_cast<int64_t>(total));
   while (done < total) {
@@ -304,11 +314,8 @@ absl::StatusOr<Dataset> Augment(const Dataset& dataset,
     absl::StatusOr<std::vector<Example>> copies = augmenter.Copies(done, end);
     if (!copies.ok()) return copies.status();
     for (const Example& copy : *copies) cache << CacheLine(copy);
-    cache.flush();
-    if (!cache) {
-      return absl::UnavailableError(
-          absl::StrCat(cache_path, ": cannot be written"));
-    }
+    status = check();
+    if (!status.ok()) return status;
     std::move(copies->begin(), copies->end(),
               std::back_inserter(augmented.examples));
     done = end;

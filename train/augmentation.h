@@ -45,8 +45,9 @@ std::vector<int> ReplaceableTokens(const Encoding& encoding,
                                    const std::vector<std::string>& vocabulary);
 
 // The copies of all examples, in their order. `vocabulary` is the tokenizer's,
-// a word for each id. `description` says in words what the copies depend on: a
-// `cache_path` that was made with another is made anew.
+// a word for each id. `description` says in words what the copies depend on
+// besides the texts: a `cache_path` that was made with another, or of other
+// texts, is made anew.
 // Errors: INVALID_ARGUMENT for invalid UTF-8, naming file and line, and for a
 // vocabulary without [MASK]; UNAVAILABLE where the cache cannot be written.
 absl::StatusOr<Dataset> Augment(const Dataset& dataset,

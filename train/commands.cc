@@ -16,6 +16,7 @@
 #include "train/calibration.h"
 #include "train/checkpoint.h"
 #include "train/evaluation.h"
+#include "train/fingerprint.h"
 #include "train/latent_weights.h"
 #include "train/progress_bar.h"
 #include "train/run_folder.h"
@@ -26,7 +27,7 @@
 namespace tern {
 namespace {
 
-// All that determines a run's result, in words.
+// The flags that determine a run's result, in words.
 std::string Describe(const CommandOptions& options) {
   const TrainerOptions& t = options.trainer;
   std::string text = absl::StrFormat(
@@ -54,7 +55,7 @@ std::string Describe(const CommandOptions& options) {
         Name(options.quantization.weights), options.terms.predictions,
         options.terms.hidden, options.terms.attention);
   }
-  // Only where they were asked for: older checkpoints go on.
+  // Only where they were asked for.
   if (!options.teacher.empty()) {
     absl::StrAppend(&text, " --teacher=", options.teacher);
   }
@@ -88,15 +89,21 @@ absl::Status MakeFolder(const std::string& path) {
       absl::StrCat("create ", path, ": ", error.message()));
 }
 
-// Trains and prints the result.
+// Trains, by a teacher if there is one, and prints the result.
 absl::Status RunJob(TrainingJob job, const CommandOptions& options,
-                    const TrainingData& data) {
+                    const TrainingData& data, const BertModule* teacher) {
   job.title = options.command;
   const bool served =
       options.command == "finetune" || options.quantization.servable();
-  job.description = Describe(options);
   job.train = &data.train;
   job.dev = &data.dev.tokens;
+  job.description =
+      absl::StrCat(Describe(options), "; contents: train ",
+                   Fingerprint(*job.train), ", dev ", Fingerprint(*job.dev));
+  if (teacher != nullptr) {
+    absl::StrAppend(&job.description, ", teacher ",
+                    Fingerprint(teacher->parameters()));
+  }
   job.score = [&](const Logits& logits) {
     return ScoreLogits(logits, data.dev, options);
   };
@@ -122,12 +129,20 @@ absl::Status RunJob(TrainingJob job, const CommandOptions& options,
 
 // The model whose predictions a fine-tuned one in `folder` learns.
 absl::StatusOr<BertModule> LoadTeacher(const CommandOptions& options,
-                                       const std::string& folder) {
+                                       const std::string& folder,
+                                       const BertConfig& learner) {
   const absl::StatusOr<BertConfig> config = LoadConfig(options.teacher);
   if (!config.ok()) return config.status();
   absl::Status status = CheckHead(*config, options.teacher, options.task);
   status.Update(CheckSameVocabulary(folder, options.teacher));
   if (!status.ok()) return status;
+  const int longest =
+      std::min(options.windows.max_tokens, learner.max_positions);
+  if (config->max_positions < longest) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        options.teacher, ": expected a teacher of ", longest,
+        " positions at least (--max-tokens), found ", config->max_positions));
+  }
   BertOptions bert;
   if (config->ternary) bert.quantization = Quantization{};
   bert.round_positions = false;
@@ -136,6 +151,16 @@ absl::StatusOr<BertModule> LoadTeacher(const CommandOptions& options,
       *config, WeightsFile(options.teacher), bert, options.trainer.seed);
   if (teacher.ok()) teacher->Freeze();
   return teacher;
+}
+
+// The sizes that a student and its teacher share.
+std::string Shape(const BertConfig& config) {
+  return absl::StrFormat(
+      "%d layers, hidden %d, %d heads, intermediate %d, vocabulary %d, %d "
+      "positions, %d token types",
+      config.layers, config.hidden_size, config.heads, config.intermediate_size,
+      config.vocabulary_size, config.max_positions,
+      config.type_vocabulary_size);
 }
 
 // The student of a teacher, as --student or the teacher has its weights.
@@ -150,15 +175,14 @@ absl::StatusOr<BertModule> LoadStudent(const CommandOptions& options,
   if (!config.ok()) return config.status();
   absl::Status status = CheckHead(*config, folder, options.task);
   if (!status.ok()) return status;
-  const BertConfig& shape = teacher.config();
-  if (config->layers != shape.layers || config->heads != shape.heads ||
-      config->hidden_size != shape.hidden_size) {
+  const std::string shape = Shape(*config), expected = Shape(teacher.config());
+  if (shape != expected) {
     return absl::InvalidArgumentError(
         absl::StrCat(folder, ": expected a student of its teacher's shape, ",
-                     shape.layers, " layers, hidden ", shape.hidden_size, ", ",
-                     shape.heads, " heads; found ", config->layers, ", ",
-                     config->hidden_size, ", ", config->heads));
+                     expected, "; found ", shape));
   }
+  status = CheckSameVocabulary(options.from, folder);
+  if (!status.ok()) return status;
   BertOptions bert;
   bert.product_type = options.product_type;
   bert.quantization = options.quantization;
@@ -263,7 +287,8 @@ absl::Status Finetune(const CommandOptions& options) {
 
   std::optional<BertModule> teacher;
   if (!options.teacher.empty()) {
-    absl::StatusOr<BertModule> loaded = LoadTeacher(options, folder.base());
+    absl::StatusOr<BertModule> loaded =
+        LoadTeacher(options, folder.base(), data->config);
     if (!loaded.ok()) return loaded.status();
     teacher = *std::move(loaded);
   }
@@ -285,7 +310,7 @@ absl::Status Finetune(const CommandOptions& options) {
   job.save_best = [&] {
     return WriteFloatFolder(*model, folder.base(), folder.model());
   };
-  return RunJob(std::move(job), options, *data);
+  return RunJob(std::move(job), options, *data, teacher ? &*teacher : nullptr);
 }
 
 absl::Status TernarizeByDistillation(const CommandOptions& options) {
@@ -311,6 +336,7 @@ absl::Status TernarizeByDistillation(const CommandOptions& options) {
 
   TrainingJob job;
   job.module = &*student;
+  job.save_start = options.calibrate > 0;
   job.loss = [&](const TokenBatch& batch) {
     ForwardOptions forward;
     forward.dropout = options.dropout;
@@ -335,7 +361,7 @@ absl::Status TernarizeByDistillation(const CommandOptions& options) {
     if (!written.ok() || !options.quantization.servable()) return written;
     return WriteTernaryFolder(*student, options.from, folder.model());
   };
-  return RunJob(std::move(job), options, *data);
+  return RunJob(std::move(job), options, *data, &*teacher);
 }
 
 absl::Status Evaluate(const CommandOptions& options) {
@@ -344,7 +370,7 @@ absl::Status Evaluate(const CommandOptions& options) {
   absl::Status status = CheckHead(*config, options.from, options.task);
   if (!status.ok()) return status;
   const absl::StatusOr<TaskData> dev =
-      ReadDevData(options, options.from, config->max_positions);
+      ReadDevData(options, options.from, *config);
   if (!dev.ok()) return dev.status();
   const absl::StatusOr<Logits> logits = DevLogits(options, *config, *dev);
   if (!logits.ok()) return logits.status();
@@ -371,8 +397,10 @@ absl::Status Evaluate(const CommandOptions& options) {
 }
 
 absl::Status ScoreAnswers(const CommandOptions& options) {
-  const absl::StatusOr<QuestionSet> set = ReadSquad(options.dev_path);
+  absl::StatusOr<QuestionSet> set = ReadSquad(options.dev_path);
   if (!set.ok()) return set.status();
+  const size_t limit = options.dev_examples;
+  if (limit > 0 && set->questions.size() > limit) set->questions.resize(limit);
   const absl::StatusOr<Predictions> predictions =
       ReadPredictions(options.predictions_path);
   if (!predictions.ok()) return predictions.status();

@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "tokenizer/utf8.h"
 
 namespace tern {
 namespace {
@@ -156,8 +157,12 @@ absl::StatusOr<std::vector<std::string>> CollectLabels(const std::string& path,
                                                        const TaskSpec& task) {
   std::set<std::string> labels;
   absl::Status status = ForEachExample(
-      path, task, [&](const Fields& fields, const Columns& columns, int) {
-        labels.emplace(fields[columns.label]);
+      path, task, [&](const Fields& fields, const Columns& columns, int line) {
+        const absl::string_view label = fields[columns.label];
+        if (FindInvalidUtf8(label) != absl::string_view::npos) {
+          return BadLine(path, line, "expected a label in UTF-8");
+        }
+        labels.emplace(label);
         return absl::OkStatus();
       });
   if (!status.ok()) return status;

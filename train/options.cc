@@ -1,6 +1,8 @@
 #include "train/options.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -8,7 +10,10 @@
 #include "absl/strings/str_join.h"
 #include "flags/effective_cores.h"
 #include "flags/program_flags.h"
+#include "model/config.h"
+#include "train/dataset.h"
 #include "train/matrix_product.h"
+#include "train/run_folder.h"
 
 ABSL_FLAG(std::string, from, "",
           "finetune: pretrained folder; ternarize: fine-tuned teacher folder; "
@@ -165,11 +170,25 @@ absl::StatusOr<torch::ScalarType> ParseCompute(const std::string& name) {
   return BadFlag("compute", "f32, bf16 or auto", name);
 }
 
-// Labels of a task without a list of them, from the training file.
-absl::Status FillLabels(const std::string& path, TaskSpec& task) {
-  absl::StatusOr<std::vector<std::string>> labels = CollectLabels(path, task);
+// Labels of a task without a list of them: those of the fine-tuned model where
+// its config.json names them, else those of the training file.
+absl::Status FillLabels(CommandOptions& options) {
+  if (options.command != "finetune" && !options.from.empty()) {
+    const absl::StatusOr<BertConfig> config = LoadConfig(options.from);
+    if (!config.ok()) return config.status();
+    const std::vector<std::string>& labels = config->labels;
+    // What Hugging Face writes where nobody named them.
+    const bool named = !labels.empty() && labels[0] != "LABEL_0";
+    if (named) {
+      options.task.labels = options.task.label_names = labels;
+      return absl::OkStatus();
+    }
+  }
+  absl::StatusOr<std::vector<std::string>> labels = CollectLabels(
+      options.train_path.empty() ? options.dev_path : options.train_path,
+      options.task);
   if (!labels.ok()) return labels.status();
-  task.labels = task.label_names = *std::move(labels);
+  options.task.labels = options.task.label_names = *std::move(labels);
   return absl::OkStatus();
 }
 
@@ -206,10 +225,7 @@ absl::Status ReadTask(CommandOptions& options) {
     return BadFlag("data", "a folder (or --train-file and --dev-file)", "");
   }
   const bool labels_unknown = name == "tsv" && !absl::GetFlag(FLAGS_regression);
-  if (!labels_unknown) return absl::OkStatus();
-  return FillLabels(
-      options.train_path.empty() ? options.dev_path : options.train_path,
-      options.task);
+  return labels_unknown ? FillLabels(options) : absl::OkStatus();
 }
 
 absl::Status CheckCommand(const std::string& command) {
@@ -221,6 +237,44 @@ absl::Status CheckCommand(const std::string& command) {
   return absl::InvalidArgumentError(
       absl::StrCat("expected a command (", absl::StrJoin(commands, ", "),
                    "), found '", command, "'; see --help"));
+}
+
+// Flags that the command would not look at.
+absl::Status CheckUse(const CommandOptions& options) {
+  const bool evaluates = options.command == "evaluate";
+  if (!options.teacher.empty() && options.command != "finetune") {
+    return BadFlag("teacher",
+                   "only with finetune; ternarize takes it as --from",
+                   options.teacher);
+  }
+  if (!options.student.empty() && options.command != "ternarize") {
+    return BadFlag("student", "only with ternarize", options.student);
+  }
+  if (!options.logits_path.empty() && !evaluates) {
+    return BadFlag("logits", "only with evaluate", options.logits_path);
+  }
+  const bool has_answers = (evaluates || options.command == "score") &&
+                           options.task.question_answering;
+  if (!options.predictions_path.empty() && !has_answers) {
+    return BadFlag("predictions", "only with evaluate or score of squad",
+                   options.predictions_path);
+  }
+  return absl::OkStatus();
+}
+
+// A run replaces the models in its folder, also those it is to learn from.
+absl::Status CheckOut(const CommandOptions& options) {
+  if (options.out.empty()) return BadFlag("out", "a folder", "");
+  const RunFolder run{options.out};
+  for (const std::string& source : {options.from, options.teacher}) {
+    for (const std::string& target : {run.model(), run.latent()}) {
+      std::error_code error;  // where one of them is missing
+      if (!std::filesystem::equivalent(source, target, error)) continue;
+      return BadFlag("out", absl::StrCat("another run than that of ", source),
+                     options.out);
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckPaths(const CommandOptions& options) {
@@ -238,17 +292,8 @@ absl::Status CheckPaths(const CommandOptions& options) {
     }
     return BadFlag("precision", "trainer for --latent", options.precision);
   }
-  if (!options.teacher.empty() && options.command != "finetune") {
-    return BadFlag("teacher",
-                   "only with finetune; ternarize takes it as --from",
-                   options.teacher);
-  }
-  if (!options.student.empty() && options.command != "ternarize") {
-    return BadFlag("student", "only with ternarize", options.student);
-  }
-  if (options.out.empty()) return BadFlag("out", "a folder", "");
   if (options.train_path.empty()) return BadFlag("train-file", "a file", "");
-  return absl::OkStatus();
+  return CheckOut(options);
 }
 
 absl::Status ReadQuantization(Quantization& quantization) {
@@ -283,6 +328,27 @@ absl::Status CheckAugmentation(const CommandOptions& options) {
   return status;
 }
 
+absl::Status CheckQuantization(const CommandOptions& options) {
+  const Quantization& q = options.quantization;
+  const Quantization usual;
+  const bool read = options.command == "ternarize" || options.latent;
+  const bool changed = q.weights != usual.weights ||
+                       q.activations != usual.activations ||
+                       !q.embedding_scale_per_row;
+  if (changed && !read) {
+    return BadFlag("weights and --activations",
+                   "only with ternarize, and with evaluate --latent",
+                   absl::StrCat(Name(q.weights), ", ", Name(q.activations)));
+  }
+  if (options.latent && q.weights == WeightScheme::kLat) {
+    return BadFlag("weights",
+                   "others for --latent, since LAT goes by the moments of a "
+                   "training",
+                   Name(q.weights));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckCalibration(const CommandOptions& options) {
   absl::Status status = CheckRange("calibrate", options.calibrate, 0, 1 << 20);
   if (!status.ok() || options.calibrate == 0) return status;
@@ -293,8 +359,9 @@ absl::Status CheckCalibration(const CommandOptions& options) {
     return BadFlag("calibrate", "--calibrate or --student, not both",
                    options.student);
   }
-  if (!options.quantization.servable()) {
-    return BadFlag("calibrate", "--weights=twn or lat, --activations=per-token",
+  if (!options.quantization.servable() ||
+      options.quantization.weights != WeightScheme::kTwn) {
+    return BadFlag("calibrate", "--weights=twn and --activations=per-token",
                    absl::StrCat(Name(options.quantization.weights), ", ",
                                 Name(options.quantization.activations)));
   }
@@ -397,10 +464,12 @@ absl::StatusOr<CommandOptions> ParseOptions(
                           absl::GetFlag(FLAGS_augment_probability),
                           absl::GetFlag(FLAGS_augment_candidates),
                           options.trainer.seed, options.windows.max_tokens};
+  status.Update(CheckUse(options));
   status.Update(CheckPaths(options));
   status.Update(CheckAugmentation(options));
   status.Update(CheckNumbers(options));
   status.Update(ReadQuantization(options.quantization));
+  status.Update(CheckQuantization(options));
   status.Update(CheckCalibration(options));
   const auto product_type = ParseCompute(absl::GetFlag(FLAGS_compute));
   status.Update(product_type.status());

@@ -60,6 +60,15 @@ absl::Status ErrnoStatus(const std::string& what) {
   return absl::ErrnoToStatus(errno, what);
 }
 
+// A folder, if there is one.
+absl::Status Remove(const std::string& folder) {
+  std::error_code error;
+  fs::remove_all(folder, error);
+  if (!error) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("remove ", folder, ": ", error.message()));
+}
+
 // Puts the folder `made` in the place of `to`, which may exist.
 absl::Status PutInPlace(const std::string& made, const std::string& to) {
   if (!fs::exists(to)) {
@@ -68,23 +77,30 @@ absl::Status PutInPlace(const std::string& made, const std::string& to) {
   }
   // In one step, so that there is a whole folder `to` at any time.
   if (renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, to.c_str(),
-                RENAME_EXCHANGE) != 0) {
+                RENAME_EXCHANGE) == 0) {
+    return Remove(made);
+  }
+  // NFS and others cannot: then there is none for a moment.
+  if (errno != EINVAL && errno != ENOSYS) {
     return ErrnoStatus(absl::StrCat("exchange ", made, " and ", to));
   }
-  std::error_code error;
-  fs::remove_all(made, error);
-  if (!error) return absl::OkStatus();
-  return absl::UnavailableError(
-      absl::StrCat("remove ", made, ": ", error.message()));
+  const std::string old = to + ".old";
+  absl::Status status = Remove(old);
+  if (!status.ok()) return status;
+  if (std::rename(to.c_str(), old.c_str()) != 0 ||
+      std::rename(made.c_str(), to.c_str()) != 0) {
+    return ErrnoStatus(absl::StrCat("rename ", made, " to ", to));
+  }
+  return Remove(old);
 }
 
 // `quantization` is null for a folder of floats.
 absl::Status Replace(const FolderWriter& writer, const std::string& base,
                      const json& quantization, const std::string& to) {
   const std::string made = to + ".new";
-  std::error_code error;
-  fs::remove_all(made, error);  // of a run that was killed here
-  absl::Status status = writer.Write(made, base, DType::kF32, quantization);
+  absl::Status status = Remove(made);  // of a run that was killed here
+  if (!status.ok()) return status;
+  status = writer.Write(made, base, DType::kF32, quantization);
   if (status.ok() && !quantization.is_null()) status = WriteSelfCheck(made);
   if (!status.ok()) return status;
   return PutInPlace(made, to);

@@ -27,13 +27,19 @@ absl::Status RunLog::Open(const std::string& path, int64_t step) {
       reinterpret_cast<const uint8_t*>(kept.data()), kept.size());
   absl::Status status = WriteFileAtomically(path, {bytes});
   if (!status.ok()) return status;
+  path_ = path;
   file_.open(path, std::ios::app);
-  if (file_) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat(path, ": cannot be written"));
+  return Check();
 }
 
-void RunLog::Write(const nlohmann::json& line) {
+absl::Status RunLog::Write(const nlohmann::json& line) {
   file_ << line.dump() << std::endl;
+  return Check();
+}
+
+absl::Status RunLog::Check() const {
+  if (file_) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(path_, ": cannot be written"));
 }
 
 }  // namespace tern

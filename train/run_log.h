@@ -22,9 +22,13 @@ class RunLog {
   absl::Status Open(const std::string& path, int64_t step);
 
   // Appends a line that outlives a crash of this process.
-  void Write(const nlohmann::json& line);
+  // Errors: UNAVAILABLE where it cannot be written, as on a full disk.
+  absl::Status Write(const nlohmann::json& line);
 
  private:
+  absl::Status Check() const;
+
+  std::string path_;
   std::ofstream file_;
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
@@ -58,18 +59,31 @@ absl::StatusOr<TaskData> ReadQuestions(const std::string& path, size_t limit,
   return TaskData{std::move(tokens), *std::move(windows)};
 }
 
-// Only the first `examples` of the file, if that is not 0. `max_positions` and
-// `folder` are the model's.
+// The tokenizer of the model in `folder`, all of whose ids it knows.
+absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(
+    const std::string& folder, const BertConfig& config) {
+  absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer =
+      Tokenizer::Load(folder);
+  if (!tokenizer.ok()) return tokenizer;
+  const int tokens = (*tokenizer)->vocabulary_size();
+  if (tokens <= config.vocabulary_size) return tokenizer;
+  return absl::InvalidArgumentError(absl::StrCat(
+      folder, "/vocab.txt: expected at most ", config.vocabulary_size,
+      " tokens (vocab_size of config.json), found ", tokens));
+}
+
+// Only the first `examples` of the file, if that is not 0, as the model in
+// `folder` reads them.
 absl::StatusOr<TaskData> ReadTaskData(const std::string& path, int examples,
                                       const CommandOptions& options,
                                       const std::string& folder,
-                                      int max_positions) {
+                                      const BertConfig& config) {
   const absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer =
-      Tokenizer::Load(folder);
+      LoadTokenizer(folder, config);
   if (!tokenizer.ok()) return tokenizer.status();
   const size_t limit = examples == 0 ? SIZE_MAX : examples;
   WindowOptions windows = options.windows;
-  windows.max_tokens = std::min(windows.max_tokens, max_positions);
+  windows.max_tokens = std::min(windows.max_tokens, config.max_positions);
   if (options.task.question_answering) {
     return ReadQuestions(path, limit, **tokenizer, windows);
   }
@@ -77,10 +91,24 @@ absl::StatusOr<TaskData> ReadTaskData(const std::string& path, int examples,
                       windows.max_tokens);
 }
 
-// The copies of the training examples that --augment asks for, as `folder`'s
-// model reads them.
+// A word for each id that a masked language model may predict; "" where the
+// vocabulary has none.
+absl::StatusOr<std::vector<std::string>> ReadWords(const std::string& folder,
+                                                   const BertConfig& config) {
+  const absl::StatusOr<std::string> text = ReadVocabulary(folder);
+  if (!text.ok()) return text.status();
+  std::vector<std::string> words =
+      absl::StrSplit(absl::StripSuffix(*text, "\n"), '\n');
+  for (std::string& word : words) absl::StripTrailingAsciiWhitespace(&word);
+  words.resize(config.vocabulary_size);
+  return words;
+}
+
+// The copies of the training examples that --augment asks for, as the model in
+// `folder` reads them.
 absl::StatusOr<TokenizedDataset> ReadCopies(const CommandOptions& options,
-                                            const std::string& folder) {
+                                            const std::string& folder,
+                                            const BertConfig& model_config) {
   const RunFolder run{options.out};
   const std::string& source = options.augmentation_model;
   // Any head will do: the encoder is what is taken.
@@ -93,31 +121,35 @@ absl::StatusOr<TokenizedDataset> ReadCopies(const CommandOptions& options,
   const absl::StatusOr<MaskedLm> lm =
       MaskedLm::Load(*config, WeightsFile(source));
   if (!lm.ok()) return lm.status();
-  const absl::StatusOr<std::string> words = ReadVocabulary(source);
-  if (!words.ok()) return words.status();
-  const std::vector<std::string> vocabulary =
-      absl::StrSplit(absl::StripSuffix(*words, "\n"), '\n');
   const absl::StatusOr<std::unique_ptr<Tokenizer>> reader =
-      Tokenizer::Load(run.augmentation_base());
+      LoadTokenizer(run.augmentation_base(), *config);
   if (!reader.ok()) return reader.status();
+  const absl::StatusOr<std::vector<std::string>> words =
+      ReadWords(source, *config);
+  if (!words.ok()) return words.status();
   const absl::StatusOr<Dataset> examples =
       ReadDataset(options.train_path, options.task);
   if (!examples.ok()) return examples.status();
+  AugmentationOptions augmentation = options.augmentation;
+  augmentation.max_tokens =
+      std::min(augmentation.max_tokens, config->max_positions);
   const absl::StatusOr<Dataset> copies = Augment(
-      *examples, **reader, vocabulary,
+      *examples, **reader, *words,
       [&](const TokenBatch& batch, const torch::Tensor& rows) {
         return lm->Logits(batch, rows);
       },
-      options.augmentation,
-      absl::StrFormat("%s --seed=%d --max-tokens=%d --train-file=%s",
-                      DescribeAugmentation(options), options.augmentation.seed,
-                      options.augmentation.max_tokens, options.train_path),
+      augmentation,
+      absl::StrFormat("%s --seed=%d --max-tokens=%d",
+                      DescribeAugmentation(options), augmentation.seed,
+                      augmentation.max_tokens),
       run.augmented());
   if (!copies.ok()) return copies.status();
   const absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer =
-      Tokenizer::Load(folder);
+      LoadTokenizer(folder, model_config);
   if (!tokenizer.ok()) return tokenizer.status();
-  return Tokenize(*copies, **tokenizer, options.augmentation.max_tokens);
+  return Tokenize(
+      *copies, **tokenizer,
+      std::min(options.windows.max_tokens, model_config.max_positions));
 }
 
 }  // namespace
@@ -148,6 +180,12 @@ absl::Status CheckHead(const BertConfig& config, const std::string& folder,
         " for task ", task.name, ", found a ",
         answers ? "question answerer" : "classifier"));
   }
+  const bool pairs = answers || !task.pair_column.empty();
+  if (pairs && !config.takes_pairs()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder, ": expected a model of two token types for the pairs of task ",
+        task.name, ", found type_vocab_size ", config.type_vocabulary_size));
+  }
   if (answers) return absl::OkStatus();
   const size_t outputs = task.regression() ? 1 : task.labels.size();
   if (config.outputs() == static_cast<int>(outputs)) return absl::OkStatus();
@@ -166,9 +204,9 @@ std::string DescribeAugmentation(const CommandOptions& options) {
 
 absl::StatusOr<TaskData> ReadDevData(const CommandOptions& options,
                                      const std::string& folder,
-                                     int max_positions) {
+                                     const BertConfig& config) {
   return ReadTaskData(options.dev_path, options.dev_examples, options, folder,
-                      max_positions);
+                      config);
 }
 
 absl::StatusOr<TrainingData> ReadTrainingData(const CommandOptions& options,
@@ -179,19 +217,18 @@ absl::StatusOr<TrainingData> ReadTrainingData(const CommandOptions& options,
   data.config = *std::move(config);
   absl::Status status = CheckHead(data.config, folder, options.task);
   if (!status.ok()) return status;
-  absl::StatusOr<TaskData> train =
-      ReadTaskData(options.train_path, /*examples=*/0, options, folder,
-                   data.config.max_positions);
+  absl::StatusOr<TaskData> train = ReadTaskData(
+      options.train_path, /*examples=*/0, options, folder, data.config);
   if (!train.ok()) return train.status();
   data.train = std::move(train->tokens);
   if (options.augmentation.copies > 0) {
-    absl::StatusOr<TokenizedDataset> copies = ReadCopies(options, folder);
+    absl::StatusOr<TokenizedDataset> copies =
+        ReadCopies(options, folder, data.config);
     if (!copies.ok()) return copies.status();
     std::move(copies->sequences.begin(), copies->sequences.end(),
               std::back_inserter(data.train.sequences));
   }
-  absl::StatusOr<TaskData> dev =
-      ReadDevData(options, folder, data.config.max_positions);
+  absl::StatusOr<TaskData> dev = ReadDevData(options, folder, data.config);
   if (!dev.ok()) return dev.status();
   data.dev = *std::move(dev);
   return data;

@@ -52,7 +52,7 @@ std::string DescribeAugmentation(const CommandOptions& options);
 // Errors: naming the file and the line.
 absl::StatusOr<TaskData> ReadDevData(const CommandOptions& options,
                                      const std::string& folder,
-                                     int max_positions);
+                                     const BertConfig& config);
 absl::StatusOr<TrainingData> ReadTrainingData(const CommandOptions& options,
                                               const std::string& folder);
 

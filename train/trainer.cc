@@ -54,7 +54,6 @@ class Run {
     const int64_t sequences = job.train->sequences.size();
     steps_per_epoch_ = (sequences + per_step - 1) / per_step;
     steps_ = steps_per_epoch_ * options.epochs;
-    job_.module->SetSecondMoments(&optimizer_.state().second_moments);
   }
   ~Run() { job_.module->SetSecondMoments(nullptr); }
 
@@ -63,6 +62,10 @@ class Run {
     if (!status.ok()) return status;
     ProgressBar bar(job_.title, "steps", progress_.step, steps_);
     const StopSignals signals;
+    if (job_.save_start && !options_.resume) {
+      status = Save();
+      if (!status.ok()) return status;
+    }
     absl::Time saved = absl::Now();
     if (steps_ == 0) {
       status = Evaluate(bar);
@@ -97,15 +100,18 @@ class Run {
     }
     absl::Status status = log_.Open(job_.folder.log(), progress_.step);
     if (!status.ok()) return status;
-    log_.Write({{"event", options_.resume ? "resume" : "start"},
-                {"step", progress_.step},
-                {"steps", steps_},
-                {"options", job_.description}});
-    return absl::OkStatus();
+    return log_.Write({{"event", options_.resume ? "resume" : "start"},
+                       {"step", progress_.step},
+                       {"steps", steps_},
+                       {"options", job_.description}});
   }
 
-  // Of the present step: a resumed run draws the same.
+  // Of the present step: a resumed run draws the same. Before the first step
+  // there are no moments to go by.
   void RefreshQuantizedWeights() {
+    if (progress_.step > 0) {
+      job_.module->SetSecondMoments(&optimizer_.state().second_moments);
+    }
     job_.module->RefreshQuantizedWeights(
         MixSeeds(options_.seed, progress_.step));
   }
@@ -134,8 +140,7 @@ class Run {
     ++progress_.step;
     average_.Update(progress_.step);
     RefreshQuantizedWeights();
-    Report(bar, loss, norm, rate, terms, absl::Now() - start);
-    return absl::OkStatus();
+    return Report(bar, loss, norm, rate, terms, absl::Now() - start);
   }
 
   // Adds one batch's share to the gradients.
@@ -165,9 +170,9 @@ class Run {
         "; try a lower learning rate"));
   }
 
-  void Report(ProgressBar& bar, double loss, double norm, double rate,
-              const std::map<std::string, double>& terms,
-              absl::Duration duration) {
+  absl::Status Report(ProgressBar& bar, double loss, double norm, double rate,
+                      const std::map<std::string, double>& terms,
+                      absl::Duration duration) {
     // An average over about the last 100 steps, for the eye.
     constexpr double kShare = 0.01;
     shown_loss_ =
@@ -179,7 +184,7 @@ class Run {
         {"loss", loss},    {"gradient_norm", norm},
         {"rate", rate},    {"seconds", absl::ToDoubleSeconds(duration)}};
     if (terms.size() > 1) line["terms"] = terms;
-    log_.Write(line);
+    return log_.Write(line);
   }
 
   bool IsEvaluationDue() const {
@@ -209,10 +214,11 @@ class Run {
         LogitsOf(*job_.module, *job_.dev, options_.batch_size, show));
     if (!scores.ok()) return scores.status();
     const bool best = scores->mean > progress_.best_score;
-    log_.Write({{"event", "evaluate"},
-                {"step", progress_.step},
-                {"metrics", scores->metrics},
-                {"best", best}});
+    absl::Status status = log_.Write({{"event", "evaluate"},
+                                      {"step", progress_.step},
+                                      {"metrics", scores->metrics},
+                                      {"best", best}});
+    if (!status.ok()) return status;
     std::vector<std::string> shown;
     for (const auto& [name, value] : scores->metrics) {
       shown.push_back(absl::StrFormat("%s %.4f", name, value));
@@ -220,7 +226,7 @@ class Run {
     bar.Say(absl::StrCat(job_.title, " step ", progress_.step, ": dev ",
                          absl::StrJoin(shown, "  "), best ? "  (best)" : ""));
     if (options_.plot) {
-      absl::Status status = PlotLearningCurves(
+      status = PlotLearningCurves(
           job_.folder.log(), absl::StrCat(job_.title, ": ", job_.folder.path),
           job_.folder.curves());
       if (!status.ok()) return status;

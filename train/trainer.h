@@ -58,6 +58,7 @@ struct TrainingJob {
   // Writes the model, which is the best so far.
   std::function<absl::Status()> save_best;
   RunFolder folder;
+  bool save_start = false;  // a checkpoint before the first step pays
 };
 
 struct TrainingResult {

@@ -185,9 +185,13 @@ TEST_F(AugmentationTest, CopiesAreMadeOnceAndThenRead) {
   EXPECT_GT(asked, 0);
   EXPECT_EQ(Texts(Copies(dataset)), Texts(made));
   EXPECT_EQ(asked_, asked);
-  // Made with other options, they are of no use.
+  // Made with other options, or of another text, they are of no use.
   EXPECT_EQ(Texts(Copies(dataset, "--augment-model=other")), Texts(made));
   EXPECT_EQ(asked_, 2 * asked);
+  Dataset edited = dataset;
+  edited.examples[50].text += " q";
+  EXPECT_NE(Texts(Copies(edited, "--augment-model=other")), Texts(made));
+  EXPECT_GE(asked_, 3 * asked);
 }
 
 TEST_F(AugmentationTest, AnInterruptedRunGoesOnFromItsLastWholeExample) {

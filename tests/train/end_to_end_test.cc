@@ -402,8 +402,8 @@ TEST_F(EndToEndTest, CalibrationIsAStartOfItsOwn) {
   EXPECT_THAT(calibrated.err, HasSubstr("calibrate ["));
   EXPECT_EQ(Run("evaluate --from=" + out + "/model").exit_code, 0);
 
-  for (const char* flags :
-       {" --weights=binary", " --activations=per-tensor", " --student=x"}) {
+  for (const char* flags : {" --weights=binary", " --weights=lat",
+                            " --activations=per-tensor", " --student=x"}) {
     const Finished refused = Run(ternarize + out + flags);
     EXPECT_EQ(refused.exit_code, 2) << flags;
     EXPECT_THAT(refused.err, HasSubstr("--calibrate: expected")) << flags;
@@ -501,6 +501,10 @@ TEST_F(EndToEndTest, BadFlagsAreNamed) {
   EXPECT_THAT(no_command.err, HasSubstr("found 'fly'"));
   EXPECT_THAT(Run("evaluate --latent --from=x").err,
               HasSubstr("--precision: expected trainer for --latent"));
+  EXPECT_THAT(Run("evaluate --weights=binary --from=x").err,
+              HasSubstr("--weights and --activations: expected only with"));
+  EXPECT_THAT(Run("finetune --predictions=y --from=x --out=z").err,
+              HasSubstr("--predictions: expected only with evaluate or score"));
 }
 
 TEST_F(EndToEndTest, ExplainsItself) {
@@ -513,6 +517,65 @@ TEST_F(EndToEndTest, ExplainsItself) {
   const Finished version = Run("--version");
   EXPECT_EQ(version.exit_code, 0);
   EXPECT_THAT(version.out, StartsWith("tern-train 0."));
+}
+
+TEST_F(EndToEndTest, ARunDoesNotGoOnWithOtherData) {
+  const std::string finetune = "finetune --epochs=2 --from=" + folder_ +
+                               "/tiny --out=" + folder_ + "/run";
+  ASSERT_EQ(Run(finetune + " --stop-after=3").exit_code, 3);
+  WriteToyData(folder_ + "/data/train.tsv", 3000, 7);
+  const Finished finished = Run(finetune + " --resume");
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_THAT(finished.err, HasSubstr("was made with finetune"));
+  WriteToyData(folder_ + "/data/train.tsv", 3000, 1);
+  EXPECT_EQ(Run(finetune + " --resume --stop-after=4").exit_code, 3);
+}
+
+TEST_F(EndToEndTest, AStudentDoesNotReplaceItsTeacher) {
+  fs::create_directories(folder_ + "/run");
+  fs::rename(folder_ + "/tiny", folder_ + "/run/model");
+  const Finished finished = Run("ternarize --from=" + folder_ +
+                                "/run/model --out=" + folder_ + "/run/");
+  EXPECT_EQ(finished.exit_code, 2);
+  EXPECT_THAT(finished.err, HasSubstr("--out: expected another run"));
+}
+
+TEST_F(EndToEndTest, AVocabularyPastTheEmbeddingsIsRefused) {
+  std::ofstream(folder_ + "/tiny/vocab.txt", std::ios::app) << "\nmore\n";
+  const Finished finished = Run("evaluate --from=" + folder_ + "/tiny");
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_THAT(finished.err, HasSubstr("vocab.txt: expected at most"));
+}
+
+TEST_F(EndToEndTest, LabelsOfAnEvaluationAreTheModels) {
+  const std::string columns =
+      " --task=tsv --text-column=sentence "
+      "--label-column=label --train-file=";
+  const std::string train = folder_ + "/named.tsv", dev = folder_ + "/dev.tsv";
+  std::ofstream(train) << "sentence\tlabel\na b\tcold\nb\twarm\n";
+  std::ofstream(dev) << "sentence\tlabel\na b\tcold\nb\twram\n";
+  ASSERT_EQ(Run("finetune --epochs=1 --from=" + folder_ + "/tiny --out=" +
+                folder_ + "/run" + columns + train + " --dev-file=" + train)
+                .exit_code,
+            0);
+  const Finished finished =
+      Run("evaluate --from=" + folder_ +
+          "/run/model --task=tsv "
+          "--text-column=sentence --label-column=label --dev-file=" +
+          dev);
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_THAT(finished.err, HasSubstr("dev.tsv:3: expected a label of cold, "
+                                      "warm; found 'wram'"));
+}
+
+TEST_F(EndToEndTest, LatWithoutAStepIsWhatIsSaved) {
+  const Finished made =
+      Run("ternarize --weights=lat --epochs=0 --from=" + folder_ +
+          "/tiny --out=" + folder_ + "/run");
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  EXPECT_NEAR(nlohmann::json::parse(made.out)["best_score"].get<double>(),
+              Run("evaluate --from=" + folder_ + "/run/model").accuracy(),
+              1e-9);
 }
 
 TEST_F(EndToEndTest, ThereIsNothingToResume) {

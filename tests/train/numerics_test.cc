@@ -565,6 +565,9 @@ TEST(AdamWTest, RateRisesThenFalls) {
   EXPECT_DOUBLE_EQ(LinearSchedule(1, 0.1, 10, 100), 1);
   EXPECT_DOUBLE_EQ(LinearSchedule(1, 0.1, 55, 100), 0.5);
   EXPECT_DOUBLE_EQ(LinearSchedule(1, 0, 0, 100), 1);
+  // A warm-up of no whole number of steps does not overshoot.
+  EXPECT_DOUBLE_EQ(LinearSchedule(1, 0.1, 0, 3), 1);
+  EXPECT_DOUBLE_EQ(LinearSchedule(1, 0.1, 1, 15), 1);
 }
 
 TEST(WeightAverageTest, ForgetsTheFirstStepsSoonAndLaterOnesSlowly) {

@@ -27,7 +27,7 @@ TEST(RunLogTest, ResumingDropsStepsThatWillBeDoneAgain) {
   {
     RunLog log;
     ASSERT_TRUE(log.Open(path, 1).ok());
-    log.Write({{"loss", 0.25}, {"step", 2}});
+    EXPECT_TRUE(log.Write({{"loss", 0.25}, {"step", 2}}).ok());
   }
   EXPECT_EQ(Contents(path),
             "{\"event\":\"start\",\"step\":0}\n"
