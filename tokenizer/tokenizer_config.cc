@@ -1,8 +1,10 @@
 #include "tokenizer/tokenizer_config.h"
 
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -89,8 +91,11 @@ class ConfigReader {
 
   void Fail(const char* key, absl::string_view expected, const Json& found) {
     if (!status_.ok()) return;
+    // Not what is nested: dump() goes as deep as that.
     const std::string text =
-        found.dump(-1, ' ', false, Json::error_handler_t::replace);
+        found.is_structured()
+            ? found.type_name()
+            : found.dump(-1, ' ', false, Json::error_handler_t::replace);
     status_ = absl::InvalidArgumentError(
         absl::StrCat(path_, " '", key, "': expected ", expected, ", found ",
                      text.substr(0, 200)));
@@ -105,8 +110,15 @@ class ConfigReader {
 
 absl::StatusOr<TokenizerConfig> ReadTokenizerConfig(const std::string& path) {
   TokenizerConfig config;
+  constexpr uintmax_t kMaxBytes = 16 << 20;
   std::ifstream file(path, std::ios::binary);
   if (!file) return config;
+  std::error_code error;
+  const uintmax_t bytes = std::filesystem::file_size(path, error);
+  if (!error && bytes > kMaxBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, ": expected at most ", kMaxBytes, " bytes, found ", bytes));
+  }
   const Json json = Json::parse(file, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -468,6 +468,9 @@ TEST(TokenizerLoadTest, NamesTheMalformedKeyOfAConfig) {
   EXPECT_THAT(message(R"({"unk_token": "[NONE]"})"), HasSubstr("[NONE]"));
   EXPECT_THAT(message(R"({"never_split": "a"})"), HasSubstr("never_split"));
   EXPECT_THAT(message(R"({"never_split": ["b"]})"), HasSubstr("'b'"));
+  EXPECT_THAT(message(R"({"do_lower_case": )" + std::string(1'000'000, '[') +
+                      std::string(1'000'000, ']') + "}"),
+              HasSubstr("found array"));
   EXPECT_THAT(message(R"({"mask_token": {"content": "a", "lstrip": true}})"),
               HasSubstr("lstrip"));
   EXPECT_THAT(message(R"({"added_tokens_decoder": {"-1": "a"}})"),
