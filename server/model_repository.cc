@@ -119,14 +119,19 @@ absl::Status ModelRepository::LookAndLoad(const std::string& urgent) {
             [](const auto& a, const auto& b) {
               return std::tie(a.name, a.version) < std::tie(b.name, b.version);
             });
-  for (auto& [key, version] : versions_) version.there = false;
+  WarnOfUnreadable(found->unreadable);
+  for (auto& [key, version] : versions_) {
+    version.there = unreadable_.contains(key.first);
+  }
   for (const FoundVersion& one : found->versions) {
     Version& version = versions_[{one.name, one.version}];
     version.there = true;
     version.kept = false;
     const bool settled = version.seen == one.fingerprint || one.name == urgent;
     version.seen = one.fingerprint;
-    if (settled && one.fingerprint != version.tried &&
+    // What failed may have had another reason than its files.
+    const bool again = one.name == urgent && !version.problem.empty();
+    if (settled && (one.fingerprint != version.tried || again) &&
         !unloaded_.contains(one.name)) {
       TryToLoad(one, version);
     }
@@ -134,6 +139,15 @@ absl::Status ModelRepository::LookAndLoad(const std::string& urgent) {
   MoveLabels(found->labels);
   UnloadGone();
   return absl::OkStatus();
+}
+
+void ModelRepository::WarnOfUnreadable(const std::vector<std::string>& names) {
+  std::set<std::string> unreadable(names.begin(), names.end());
+  if (unreadable == unreadable_) return;
+  unreadable_ = std::move(unreadable);
+  Log(LogLevel::kWarning,
+      "folders of the model repository may not be read; their models stay",
+      {{"names", absl::StrJoin(unreadable_, ", ")}});
 }
 
 void ModelRepository::MoveLabels(const std::vector<FoundLabel>& found) {
@@ -239,11 +253,13 @@ absl::Status ModelRepository::Load(const std::string& name) {
   for (const auto& [key, version] : versions_) {
     if (key.first != name) continue;
     found = true;
-    if (!version.problem.empty()) {
-      problems.push_back(
-          absl::StrCat("version ", key.second, ": ", version.problem));
-    }
+    if (version.problem.empty() && version.seen == version.tried) continue;
+    problems.push_back(absl::StrCat(
+        "version ", key.second, ": ",
+        version.problem.empty() ? "its files changed while they were read"
+                                : version.problem));
   }
+  if (stopped_) return absl::UnavailableError("the server is shutting down");
   if (!found) {
     return absl::NotFoundError(absl::StrCat(
         "model '", name, "': no version stands in '", options_.root, "'"));

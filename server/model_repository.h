@@ -107,6 +107,8 @@ class ModelRepository {
   // Loads a version and puts it in the place of what was served as it.
   void TryToLoad(const FoundVersion& found, Version& version)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(looking_);
+  void WarnOfUnreadable(const std::vector<std::string>& names)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(looking_);
   void MoveLabels(const std::vector<FoundLabel>& found)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(looking_);
   void UnloadGone() ABSL_EXCLUSIVE_LOCKS_REQUIRED(looking_);
@@ -128,6 +130,8 @@ class ModelRepository {
   Versions versions_ ABSL_GUARDED_BY(looking_);
   ModelRegistry::Labels labels_ ABSL_GUARDED_BY(looking_);
   std::set<std::string> unloaded_ ABSL_GUARDED_BY(looking_);  // by Unload()
+  std::set<std::string> unreadable_
+      ABSL_GUARDED_BY(looking_);  // at the last look
 
   std::mutex mutex_;
   std::condition_variable stop_;

@@ -66,6 +66,10 @@ absl::StatusOr<FoundModels> ScanRepository(const std::string& root) {
     const fs::path folder = fs::path(root) / name;
     const absl::StatusOr<std::vector<std::string>> entries = FoldersIn(folder);
     if (absl::IsNotFound(entries.status())) continue;
+    if (absl::IsPermissionDenied(entries.status())) {
+      found.unreadable.push_back(name);
+      continue;
+    }
     if (!entries.ok()) return entries.status();
     for (const std::string& entry : *entries) {
       const fs::path path = folder / entry;

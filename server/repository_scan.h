@@ -36,6 +36,7 @@ struct FoundLabel {
 struct FoundModels {
   std::vector<FoundVersion> versions;
   std::vector<FoundLabel> labels;
+  std::vector<std::string> unreadable;  // names of folders without permission
 };
 
 // All versions and labels, in no order.

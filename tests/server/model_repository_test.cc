@@ -1,5 +1,8 @@
 #include "server/model_repository.h"
 
+#include <sys/fsuid.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
@@ -61,6 +64,8 @@ class RepositoryFolder {
  private:
   const std::string root_ = ::testing::TempDir() + "repository";
 };
+
+constexpr uid_t kNobody = 65534;
 
 class ModelRepositoryTest : public ::testing::Test {
  protected:
@@ -292,6 +297,30 @@ TEST_F(ModelRepositoryTest, ARepositoryThatCannotBeReadChangesNothing) {
   EXPECT_THAT(Served(), ElementsAre("a/1"));
 }
 
+TEST_F(ModelRepositoryTest, AFolderThatMayNotBeReadKeepsItsModelsAndNoOthers) {
+  folder_.Add("a/1");
+  Look();
+  folder_.Add("b/1");
+  // Root may read everything; another user of the group all but one folder.
+  const fs::path above = fs::path(folder_.root()).parent_path();
+  fs::permissions(above, fs::perms::group_exec, fs::perm_options::add);
+  for (const auto& entry : fs::recursive_directory_iterator(above)) {
+    fs::permissions(entry, fs::perms::group_read | fs::perms::group_exec,
+                    fs::perm_options::add);
+  }
+  fs::permissions(folder_.Path("a"), fs::perms::none);
+  setfsuid(kNobody);
+
+  Look();
+
+  setfsuid(geteuid());
+  EXPECT_THAT(Served(), ElementsAre("a/1", "b/1"));
+  fs::permissions(folder_.Path("a"), fs::perms::owner_all);
+  folder_.Remove("a");
+  Look();
+  EXPECT_THAT(Served(), ElementsAre("b/1"));
+}
+
 TEST_F(ModelRepositoryTest, AVersionThatTheRegistryHasAlreadyIsRefused) {
   ASSERT_EQ(registry_.Add(*LoadServedModel(
                 {.name = "a", .folder = TinyFolder("classifier")}, true)),
@@ -303,6 +332,8 @@ TEST_F(ModelRepositoryTest, AVersionThatTheRegistryHasAlreadyIsRefused) {
   EXPECT_THAT(refused_, ElementsAre("a/1"));
   EXPECT_THAT(problem_, HasSubstr("twice in version '1'"));
   EXPECT_THAT(Served(), ElementsAre("a/1", "a/2"));
+  EXPECT_EQ(repository_->Load("a").code(),
+            absl::StatusCode::kFailedPrecondition);
   folder_.Remove("a");
   Look();
   EXPECT_THAT(Served(), ElementsAre("a/1"));
@@ -320,6 +351,22 @@ TEST_F(ModelRepositoryTest, ModelsAreLoadedAndUnloadedByName) {
   EXPECT_EQ(repository_->Unload("a").code(), absl::StatusCode::kNotFound);
 
   EXPECT_EQ(repository_->Load("a"), absl::OkStatus());
+  EXPECT_THAT(Served(), ElementsAre("a/1"));
+}
+
+TEST_F(ModelRepositoryTest, LoadTriesAgainWhatFailedForAnotherReason) {
+  const auto other =
+      *LoadServedModel({.name = "a", .folder = TinyFolder("classifier")}, true);
+  ASSERT_EQ(registry_.Add(other), absl::OkStatus());
+  folder_.Add("a/1");
+  Look();
+  EXPECT_THAT(refused_, ElementsAre("a/1"));
+  ASSERT_EQ(registry_.Change({}, {other}), absl::OkStatus());
+
+  Look();
+  EXPECT_THAT(Served(), IsEmpty());
+  EXPECT_EQ(repository_->Load("a"), absl::OkStatus());
+
   EXPECT_THAT(Served(), ElementsAre("a/1"));
 }
 
@@ -341,6 +388,7 @@ TEST_F(ModelRepositoryTest, NothingChangesOnceItIsStopped) {
   folder_.Add("a/1");
   Look();
   repository_->Stop();
+  EXPECT_EQ(repository_->Load("a").code(), absl::StatusCode::kUnavailable);
   folder_.Remove("a/1");
   folder_.Add("a/2");
   Look(3);
