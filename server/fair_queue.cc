@@ -169,6 +169,18 @@ FairQueue::Size FairQueue::SizeOfTenant(const std::string& tenant) const {
   return found == tenants_.end() ? Size() : found->second->size;
 }
 
+FairQueue::Size FairQueue::SizeOfOthers(const std::string& tenant,
+                                        const Size& most) const {
+  Size others;
+  for (const Tenant& other : ring_) {
+    if (other.name == tenant) continue;
+    others += {.requests = std::min(other.size.requests, most.requests),
+               .tokens = std::min(other.size.tokens, most.tokens),
+               .bytes = std::min(other.size.bytes, most.bytes)};
+  }
+  return others;
+}
+
 absl::Time FairQueue::Due(const Request& request) const {
   return std::min(request.deadline,
                   request.queued_at + options_.max_overtaking);

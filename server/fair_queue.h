@@ -75,6 +75,8 @@ class FairQueue {
   bool empty() const { return ring_.empty(); }
   const Size& size() const { return size_; }
   Size SizeOfTenant(const std::string& tenant) const;
+  // What waits of the other tenants, of whom none counts more than `most`.
+  Size SizeOfOthers(const std::string& tenant, const Size& most) const;
 
  private:
   // When it is due, then in order of arrival.

@@ -86,10 +86,11 @@ void AddTenants(const TenantCounts& tenants,
                                    {{"tenant", name}}));
   };
   for (const auto& [name, entry] : tenants.top()) {
-    // Names are the clients' own: none may pass for the sum of the others.
-    add(name.empty() || name == kOtherTenants ? absl::StrCat("'", name, "'")
-                                              : name,
-        entry);
+    // Names are the clients' own: none may pass for the sum of the others,
+    // nor for another one's name in quotes.
+    const bool quoted =
+        name.empty() || name == kOtherTenants || name[0] == '\'';
+    add(quoted ? absl::StrCat("'", name, "'") : name, entry);
   }
   add(kOtherTenants, tenants.others());
   families.push_back(std::move(requests));

@@ -56,8 +56,10 @@ absl::Status Scheduler::Push(std::shared_ptr<Request> request) {
   {
     std::lock_guard lock(mutex_);
     if (request->message_bytes > 0) {
-      const double seen =
-          static_cast<double>(size.tokens) / request->message_bytes;
+      // Windows that overlap far may have many tokens a byte, which is no
+      // reason to expect as many of other messages.
+      const double seen = std::min(
+          1.0, static_cast<double>(size.tokens) / request->message_bytes);
       tokens_per_byte_ += kNewWeight * (seen - tokens_per_byte_);
     }
     status = ReasonToDrop(*request, now);
@@ -256,9 +258,18 @@ bool Scheduler::HasRoom(const std::string& tenant,
                         const FairQueue::Size& more) const {
   if (queue_.empty()) return true;
   const FairQueue::Size own = queue_.SizeOfTenant(tenant);
-  FairQueue::Size others = queue_.size();
-  others -= own;
-  const double share = own.requests == 0 ? 1 : options_.tenant_share;
+  const auto part_of = [share = options_.tenant_share](int64_t bound) {
+    return static_cast<int64_t>(share * static_cast<double>(bound));
+  };
+  // A request of any length is taken when nothing waits, but does not fill the
+  // room of others.
+  const FairQueue::Size others = queue_.SizeOfOthers(
+      tenant, {.requests = part_of(options_.max_waiting_requests),
+               .tokens = part_of(options_.max_waiting_tokens),
+               .bytes = part_of(options_.max_waiting_bytes)});
+  const bool newcomer =
+      own.requests == 0 && more.tokens <= options_.max_batch_tokens;
+  const double share = newcomer ? 1 : options_.tenant_share;
   const auto fits = [&](int64_t FairQueue::Size::*part, int64_t bound) {
     const int64_t left = bound - others.*part;
     return own.*part + more.*part <= share * static_cast<double>(left);

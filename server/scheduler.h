@@ -44,7 +44,8 @@ class Scheduler {
     int64_t max_waiting_tokens = 1 << 18;
     int64_t max_waiting_bytes = 256 << 20;
     // Of the room that the other tenants leave in the queue, the part that a
-    // tenant may fill: below 1 there is always room for one more tenant.
+    // tenant may fill; all of it with its first request, if that is no longer
+    // than a batch.
     double tenant_share = 1;
     int top_tenants = 0;  // that are counted one by one
     TenantQuotas::Options quotas = {};

@@ -239,6 +239,24 @@ TEST_F(SchedulerTest, AFloodingTenantLeavesRoomForOthers) {
   EXPECT_TRUE(push("third"));
 }
 
+TEST_F(SchedulerTest, OneLongRequestLeavesRoomForOtherTenants) {
+  Restart(
+      {.max_batch_tokens = 16, .max_waiting_tokens = 100, .tenant_share = 0.5});
+  const auto push = [this](const std::string& tenant, int tokens) {
+    auto request = MakeRequest(tenant, {tokens});
+    request->tenant = tenant;
+    return scheduler_->Push(request).ok();
+  };
+
+  EXPECT_TRUE(push("long", 1000));  // nothing waits
+  EXPECT_FALSE(push("long", 1));
+  EXPECT_FALSE(push("second", 50));  // half of what is left is 25
+  EXPECT_TRUE(push("second", 25));
+  EXPECT_TRUE(push("third", 16));
+  EXPECT_TRUE(push("fourth", 9));
+  EXPECT_FALSE(push("fifth", 1));
+}
+
 TEST_F(SchedulerTest, ATenantPastItsQuotaIsToldWhenToComeBack) {
   Restart({.quotas = {.tokens_per_second = 10}});
   const auto push = [this](const std::string& tenant, int tokens) {
