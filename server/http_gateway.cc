@@ -99,6 +99,55 @@ absl::Status NoSuchPath(const HttpRequest& request) {
       absl::StrCat("nothing at ", request.method, " ", request.path));
 }
 
+Path SplitPath(const HttpRequest& request) {
+  return absl::StrSplit(
+      absl::string_view(request.path).substr(request.path.empty() ? 0 : 1),
+      '/');
+}
+
+using CallMaker = std::shared_ptr<Call> (*)(const CallEnvironment&);
+
+template <typename SomeCall>
+std::shared_ptr<Call> MakeCall(const CallEnvironment& environment) {
+  return std::make_shared<SomeCall>(environment);
+}
+
+// What makes the call that a path of /v1 is for; null: no call.
+CallMaker FindV1Call(const Path& path) {
+  if (path.size() != 2) return nullptr;
+  if (path[1] == "classify") return &MakeCall<ClassifyCall>;
+  if (path[1] == "answer") return &MakeCall<AnswerCall>;
+  if (path[1] == "embed") return &MakeCall<EmbedCall>;
+  return nullptr;
+}
+
+// /v2/models/NAME, then /versions/VERSION if there is one, then the action.
+struct V2ModelPath {
+  std::string name;
+  std::string version;
+  Path action;
+};
+
+// None: another path.
+std::optional<V2ModelPath> ParseV2ModelPath(const Path& path) {
+  if (path.size() < 3 || path[0] != "v2" || path[1] != "models") {
+    return std::nullopt;
+  }
+  const bool has_version = path.size() >= 5 && path[3] == "versions";
+  return V2ModelPath{
+      .name = std::string(path[2]),
+      .version = std::string(has_version ? path[4] : ""),
+      .action = Path(path.begin() + (has_version ? 5 : 3), path.end())};
+}
+
+// Whether there is something to POST to.
+bool TakesPost(const Path& path) {
+  if (path[0] == "v1") return FindV1Call(path) != nullptr;
+  const auto model = ParseV2ModelPath(path);
+  return model.has_value() ? model->action == Path{"infer"}
+                           : path == Path{"v2", "repository", "index"};
+}
+
 HttpResponse Json(const nlohmann::json& json) {
   return {.body = absl::StrCat(ToText(json), "\n")};
 }
@@ -171,15 +220,20 @@ absl::StatusOr<absl::Duration> ReadTimeout(const HttpRequest& request) {
 
 }  // namespace
 
-void HttpGateway::Handle(const HttpRequest& request,
-                         const absl::Status& allowed,
-                         const HttpServer::Respond& respond) {
-  const Path path = absl::StrSplit(
-      absl::string_view(request.path).substr(request.path.empty() ? 0 : 1),
-      '/');
-  if (!allowed.ok()) {
-    return respond(path[0] == "v2" ? V2Error(allowed) : V1Error(allowed));
+std::optional<HttpResponse> HttpGateway::Refuse(const HttpRequest& request,
+                                                const absl::Status& allowed) {
+  const Path path = SplitPath(request);
+  absl::Status status = allowed;
+  if (status.ok() && request.method == "POST" && !TakesPost(path)) {
+    status = NoSuchPath(request);
   }
+  if (status.ok()) return std::nullopt;
+  return path[0] == "v2" ? V2Error(status) : V1Error(status);
+}
+
+void HttpGateway::Handle(const HttpRequest& request,
+                         const HttpServer::Respond& respond) {
+  const Path path = SplitPath(request);
   if (path[0] == "v1") return HandleV1(path, request, respond);
   if (path[0] == "v2") return HandleV2(path, request, respond);
   const bool get = request.method == "GET" || request.method == "HEAD";
@@ -210,19 +264,12 @@ void HttpGateway::HandleV1(const Path& path, const HttpRequest& request,
     }
     return respond(ProtoJson(models));
   }
-  std::shared_ptr<Call> call;
-  if (path.size() == 2 && path[1] == "classify") {
-    call = std::make_shared<ClassifyCall>(environment_);
-  } else if (path.size() == 2 && path[1] == "answer") {
-    call = std::make_shared<AnswerCall>(environment_);
-  } else if (path.size() == 2 && path[1] == "embed") {
-    call = std::make_shared<EmbedCall>(environment_);
-  }
-  if (call == nullptr || request.method != "POST") {
+  const CallMaker make_call = FindV1Call(path);
+  if (make_call == nullptr || request.method != "POST") {
     return respond(V1Error(NoSuchPath(request)));
   }
   StartCall(
-      std::move(call), request,
+      make_call(environment_), request,
       [&request](Call& call) {
         return ParseProtoJson(request.body, call.request_message());
       },
@@ -249,19 +296,17 @@ void HttpGateway::HandleV2(const Path& path, const HttpRequest& request,
     return respond(
         Json(index.contains("models") ? index["models"] : nlohmann::json()));
   }
-  if (rest.size() >= 2 && rest[0] == "models") {
-    return HandleV2Model(Path(rest.begin() + 1, rest.end()), request, respond);
+  if (const auto model = ParseV2ModelPath(path); model.has_value()) {
+    return HandleV2Model(model->name, model->version, model->action, request,
+                         respond);
   }
   respond(V2Error(NoSuchPath(request)));
 }
 
-// `path`: NAME, then /versions/VERSION if there is one, then the action.
-void HttpGateway::HandleV2Model(const Path& path, const HttpRequest& request,
+void HttpGateway::HandleV2Model(const std::string& name,
+                                const std::string& version, const Path& action,
+                                const HttpRequest& request,
                                 const HttpServer::Respond& respond) {
-  const std::string name(path[0]);
-  const bool has_version = path.size() >= 3 && path[1] == "versions";
-  const std::string version(has_version ? path[2] : "");
-  const Path action(path.begin() + (has_version ? 3 : 1), path.end());
   if (request.method == "POST" && action == Path{"infer"}) {
     return Infer(name, version, request, respond);
   }

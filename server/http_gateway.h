@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,9 +32,12 @@ class HttpGateway {
   HttpGateway(const CallEnvironment& environment, HealthService* health)
       : environment_(environment), health_(*health) {}
 
-  // Responds to a request, or with the error of `allowed`.
-  void Handle(const HttpRequest& request, const absl::Status& allowed,
-              const HttpServer::Respond& respond);
+  // What refuses a request before its body comes: the error of `allowed`, or
+  // that there is nothing to POST to at its path. None: it is for Handle().
+  static std::optional<HttpResponse> Refuse(const HttpRequest& request,
+                                            const absl::Status& allowed);
+  // Responds to a request.
+  void Handle(const HttpRequest& request, const HttpServer::Respond& respond);
 
   // Says of every call under way that nobody awaits it any more, so that all
   // are responded to soon.
@@ -51,7 +55,8 @@ class HttpGateway {
                 const HttpRequest& request, const HttpServer::Respond& respond);
   void HandleV2(const std::vector<absl::string_view>& path,
                 const HttpRequest& request, const HttpServer::Respond& respond);
-  void HandleV2Model(const std::vector<absl::string_view>& path,
+  void HandleV2Model(const std::string& name, const std::string& version,
+                     const std::vector<absl::string_view>& action,
                      const HttpRequest& request,
                      const HttpServer::Respond& respond);
   void Infer(const std::string& model, const std::string& version,

@@ -24,6 +24,7 @@ constexpr unsigned kThreads = 2;
 // needs a moment to close those that we end.
 constexpr int kRoom = 2;
 constexpr int kTooLarge = 413;
+constexpr int kTooManyRequests = 429;
 constexpr int kUnavailable = 503;
 
 struct AddressInfo {
@@ -81,13 +82,31 @@ HttpResponse ClosingError(int status, absl::string_view message) {
           .headers = {{"Connection", "close"}}};
 }
 
+HttpResponse ShuttingDown() {
+  return ClosingError(kUnavailable, "the server is shutting down");
+}
+
+HttpResponse TooLarge(int64_t most, absl::string_view found) {
+  return ClosingError(kTooLarge, absl::StrCat("expected a body of at most ",
+                                              most, " bytes, found ", found));
+}
+
+HttpResponse TooManyBytes(int64_t most) {
+  HttpResponse response = ClosingError(
+      kTooManyRequests,
+      absl::StrCat("more than ", most, " bytes of bodies are on their way"));
+  response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
 }  // namespace
 
 // One request and its response; the library's, from the first line of the
 // request until the response is sent.
 struct HttpServer::Exchange {
   HttpRequest request;
-  bool too_large = false;
+  // What answers the request once it has come in full; its body is not kept.
+  std::optional<HttpResponse> refusal;
   bool handed_over = false;
 
   std::mutex mutex;
@@ -110,8 +129,10 @@ struct HttpServer::Library {
 
   MHD_Result Begin(MHD_Connection* connection, const char* url,
                    const char* method, void** exchange);
-  static void HandOver(HttpServer& server, Exchange& exchange,
-                       MHD_Connection* connection);
+  // Keeps a piece of a body, or refuses the request.
+  void Receive(Exchange& exchange, absl::string_view piece);
+  // False: the server is draining.
+  bool HandOver(Exchange& exchange, MHD_Connection* connection);
 
   HttpServer& server;
   MHD_Daemon* daemon = nullptr;
@@ -127,24 +148,14 @@ MHD_Result HttpServer::Library::Access(void* server, MHD_Connection* connection,
   }
   Exchange& current = *static_cast<Exchange*>(*exchange);
   if (*data_size > 0) {
-    std::string& body = current.request.body;
-    if (body.size() + *data_size >
-        static_cast<size_t>(self.options_.max_body_bytes)) {
-      current.too_large = true;  // read to its end, but not kept
-      body.clear();
-    }
-    if (!current.too_large) body.append(data, *data_size);
+    self.library_->Receive(current, {data, *data_size});
     *data_size = 0;
     return MHD_YES;
   }
-  if (current.too_large) {
-    return Send(
-        connection,
-        ClosingError(kTooLarge, absl::StrCat("expected a body of at most ",
-                                             self.options_.max_body_bytes,
-                                             " bytes, found more")));
+  if (current.refusal.has_value()) return Send(connection, *current.refusal);
+  if (!current.handed_over && !self.library_->HandOver(current, connection)) {
+    return Send(connection, ShuttingDown());
   }
-  if (!current.handed_over) HandOver(self, current, connection);
   std::lock_guard lock(current.mutex);
   if (current.response.has_value()) return Send(connection, *current.response);
   current.suspended = true;
@@ -158,7 +169,6 @@ MHD_Result HttpServer::Library::Begin(MHD_Connection* connection,
   bool draining = false;
   {
     std::lock_guard lock(server.mutex_);
-    ++server.exchanges_;
     draining = server.draining_;
   }
   auto* begun = new Exchange;
@@ -167,54 +177,79 @@ MHD_Result HttpServer::Library::Begin(MHD_Connection* connection,
   begun->request.path = url;
   MHD_get_connection_values(connection, MHD_HEADER_KIND, &AddHeader,
                             &begun->request.headers);
-  if (draining) {
-    return Send(connection,
-                ClosingError(kUnavailable, "the server is shutting down"));
+  if (draining) return Send(connection, ShuttingDown());
+  if (server.check_ != nullptr) {
+    const auto refusal = server.check_(begun->request);
+    if (refusal.has_value()) return Send(connection, *refusal);
   }
   const auto length = begun->request.headers.find("content-length");
   int64_t bytes = 0;
   if (length != begun->request.headers.end() &&
       absl::SimpleAtoi(length->second, &bytes) &&
       bytes > server.options_.max_body_bytes) {
-    return Send(
-        connection,
-        ClosingError(kTooLarge, absl::StrCat("expected a body of at most ",
-                                             server.options_.max_body_bytes,
-                                             " bytes, found ", bytes)));
+    return Send(connection,
+                TooLarge(server.options_.max_body_bytes, absl::StrCat(bytes)));
   }
   return MHD_YES;
 }
 
-void HttpServer::Library::HandOver(HttpServer& server, Exchange& exchange,
+// A refused request is read to its end: until then the library takes no
+// response.
+void HttpServer::Library::Receive(Exchange& exchange, absl::string_view piece) {
+  HttpRequest& request = exchange.request;
+  if (exchange.refusal.has_value() || request.method != "POST") return;
+  const Options& options = server.options_;
+  request.body.append(piece.data(), piece.size());
+  const auto bytes = static_cast<int64_t>(request.body.size());
+  const int64_t incoming = server.incoming_bytes_ +=
+      static_cast<int64_t>(piece.size());
+  if (bytes > options.max_body_bytes) {
+    exchange.refusal = TooLarge(options.max_body_bytes, "more");
+  } else if (incoming > options.max_incoming_bytes) {
+    exchange.refusal = TooManyBytes(options.max_incoming_bytes);
+  } else {
+    return;
+  }
+  server.incoming_bytes_ -= bytes;
+  std::string().swap(request.body);  // clear() would keep its memory
+}
+
+bool HttpServer::Library::HandOver(Exchange& exchange,
                                    MHD_Connection* connection) {
-  exchange.handed_over = true;
   {
     std::lock_guard lock(server.mutex_);
+    if (server.draining_) return false;
+    ++server.accepted_;
     server.waiting_since_.erase(SocketOf(connection));
   }
+  exchange.handed_over = true;
+  server.incoming_bytes_ -= static_cast<int64_t>(exchange.request.body.size());
   server.handler_(std::move(exchange.request),
                   [&exchange, connection](HttpResponse response) {
                     std::lock_guard lock(exchange.mutex);
                     exchange.response = std::move(response);
                     if (exchange.suspended) MHD_resume_connection(connection);
                   });
+  return true;
 }
 
 void HttpServer::Library::Completed(void* server, MHD_Connection* connection,
                                     void** exchange,
                                     MHD_RequestTerminationCode) {
   if (*exchange == nullptr) return;
-  auto* ended = static_cast<Exchange*>(*exchange);
+  const std::unique_ptr<Exchange> ended(static_cast<Exchange*>(*exchange));
   {
     // The responder may still be about to release it.
     std::lock_guard lock(ended->mutex);
   }
-  delete ended;
   *exchange = nullptr;
   HttpServer& self = *static_cast<HttpServer*>(server);
+  if (!ended->handed_over) {
+    self.incoming_bytes_ -= static_cast<int64_t>(ended->request.body.size());
+  }
   std::lock_guard lock(self.mutex_);
   self.waiting_since_[SocketOf(connection)] = MonotonicClock().Now();
-  if (--self.exchanges_ == 0) self.none_.notify_all();
+  if (ended->handed_over && --self.accepted_ == 0) self.none_.notify_all();
 }
 
 void HttpServer::Library::Connection(void* server, MHD_Connection* connection,
@@ -256,15 +291,17 @@ void HttpServer::Sweep() {
 }
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Listen(
-    const Options& options, Handler handler) {
-  auto server =
-      std::unique_ptr<HttpServer>(new HttpServer(options, std::move(handler)));
+    const Options& options, Handler handler, Check check) {
+  auto server = std::unique_ptr<HttpServer>(
+      new HttpServer(options, std::move(handler), std::move(check)));
   if (absl::Status status = server->Start(); !status.ok()) return status;
   return server;
 }
 
-HttpServer::HttpServer(const Options& options, Handler handler)
-    : options_(options), handler_(std::move(handler)) {}
+HttpServer::HttpServer(const Options& options, Handler handler, Check check)
+    : options_(options),
+      handler_(std::move(handler)),
+      check_(std::move(check)) {}
 
 absl::Status HttpServer::Start() {
   library_ = std::make_unique<Library>(Library{.server = *this});
@@ -315,7 +352,7 @@ bool HttpServer::Drain(absl::Time give_up) {
   }
   return none_.wait_until(lock, absl::ToChronoTime(give_up),
                           [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-                            return exchanges_ == 0;
+                            return accepted_ == 0;
                           });
 }
 

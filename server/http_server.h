@@ -1,7 +1,8 @@
 // HTTP/1.1 requests in, responses out, whenever those are ready.
 //
 // A request's connection is put aside while its handler works, so what waits
-// takes no thread, and the scheduler's bounds are the bounds of this door, too.
+// takes no thread. Bodies that are on their way have a bound over all
+// connections; a request that has come in full is the handler's to bound.
 // Only http_server.cc knows the library, libmicrohttpd.
 //
 // Thread-safe.
@@ -9,12 +10,14 @@
 #ifndef TERN_SERVER_HTTP_SERVER_H_
 #define TERN_SERVER_HTTP_SERVER_H_
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -30,7 +33,7 @@ struct HttpRequest {
   std::string method;                          // "GET", "POST", ...
   std::string path;                            // decoded, without the query
   std::map<std::string, std::string> headers;  // names in lower case
-  std::string body;
+  std::string body;                            // a POST's; no other is kept
 };
 
 struct HttpResponse {
@@ -45,6 +48,9 @@ class HttpServer {
   struct Options {
     std::string address;  // host:port
     int64_t max_body_bytes = 4 << 20;
+    // Of all bodies that have not come in full; past it requests are answered
+    // 429.
+    int64_t max_incoming_bytes = 128 << 20;
     // Where one more comes, the connection that has waited longest for its
     // request, be it half of one, is closed.
     int max_connections = 1024;
@@ -58,18 +64,24 @@ class HttpServer {
   using Respond = std::function<void(HttpResponse)>;
   // Called for each request on a thread of the server; should not block.
   using Handler = std::function<void(HttpRequest, Respond)>;
+  // Called likewise before the body has come. A response refuses the request
+  // at once, and ends its connection.
+  using Check = std::function<std::optional<HttpResponse>(const HttpRequest&)>;
 
-  // Errors: UNAVAILABLE for an address that it cannot listen on.
+  // `check` may be null: nothing is refused. Errors: UNAVAILABLE for an address
+  // that it cannot listen on.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Listen(
-      const Options& options, Handler handler);
-  // All requests must have been responded to.
+      const Options& options, Handler handler, Check check = nullptr);
+  // All requests that the handler got must have been responded to, or be so
+  // before it returns.
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
   int port() const { return port_; }
 
-  // Takes no more connections; waits until all requests that have begun are
+  // Takes no more connections and requests: one that has not come in full by
+  // now is answered 503 when it has. Waits until those that the handler got are
   // responded to and sent, or until `give_up`. False: some are not.
   bool Drain(absl::Time give_up);
 
@@ -77,7 +89,7 @@ class HttpServer {
   struct Exchange;
   struct Library;
 
-  HttpServer(const Options& options, Handler handler);
+  HttpServer(const Options& options, Handler handler, Check check);
   absl::Status Start();
   // Shuts the connections down that have waited for a request for too long,
   // until the end.
@@ -87,11 +99,14 @@ class HttpServer {
 
   const Options options_;
   const Handler handler_;
+  const Check check_;
   int port_ = 0;
+  // Past the bound by a piece of a body at a time.
+  std::atomic<int64_t> incoming_bytes_ = 0;
 
   std::mutex mutex_;
   std::condition_variable none_;
-  int exchanges_ ABSL_GUARDED_BY(mutex_) = 0;  // begun and not ended
+  int accepted_ ABSL_GUARDED_BY(mutex_) = 0;  // handed over and not ended
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   int connections_ ABSL_GUARDED_BY(mutex_) = 0;
   // Since when a connection, by its socket, has waited for a request.

@@ -29,7 +29,7 @@ constexpr absl::Duration kTrimPeriod = absl::Seconds(2);
 // Tenants that metrics name; the others are summed up.
 constexpr int kTopTenants = 20;
 
-// In which the responses of abandoned HTTP calls are sent.
+// In which the last responses over HTTP are sent.
 constexpr absl::Duration kHttpFlush = absl::Seconds(1);
 
 int Milliseconds(absl::Duration duration) {
@@ -49,14 +49,13 @@ void RefuseCompression(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
 }
 
-// Memory for messages that are on their way. gRPC reads a message to its end
-// before it looks at the bound of its length; past this it ends calls with
-// RESOURCE_EXHAUSTED and takes no connections.
-size_t TransportBytes(const Options& options) {
-  constexpr size_t kLeast = 128 << 20;
-  constexpr size_t kLongestMessages = 32;
-  return std::max(kLeast, kLongestMessages *
-                              static_cast<size_t>(options.max_message_bytes));
+// Memory for messages that are on their way, of gRPC and of HTTP each. gRPC
+// reads a message to its end before it looks at the bound of its length; past
+// this it ends calls with RESOURCE_EXHAUSTED and takes no connections.
+int64_t TransportBytes(const Options& options) {
+  constexpr int64_t kLeast = 128 << 20;
+  constexpr int64_t kLongestMessages = 32;
+  return std::max(kLeast, kLongestMessages * options.max_message_bytes);
 }
 
 Scheduler::Options SchedulerOptions(const Options& options) {
@@ -246,12 +245,16 @@ absl::Status Server::ListenForHttp() {
   if (options_.http_listen.empty()) return absl::OkStatus();
   auto server = HttpServer::Listen(
       {.address = options_.http_listen,
-       .max_body_bytes = options_.max_message_bytes},
+       .max_body_bytes = options_.max_message_bytes,
+       .max_incoming_bytes = TransportBytes(options_)},
       [this](const HttpRequest& request, const HttpServer::Respond& respond) {
+        http_gateway_.Handle(request, respond);
+      },
+      [this](const HttpRequest& request) {
         const auto found = request.headers.find("authorization");
         const absl::Status allowed = credentials_->CheckHttp(
             request.path, found == request.headers.end() ? "" : found->second);
-        http_gateway_.Handle(request, allowed, respond);
+        return HttpGateway::Refuse(request, allowed);
       });
   if (!server.ok()) return server.status();
   http_server_ = *std::move(server);
@@ -350,15 +353,15 @@ void Server::StopServing(absl::Duration timeout) {
     grpc_server_->Wait();
     grpc_server_.reset();  // joins its threads
   }
+  const bool drained = http_server_ == nullptr || http_server_->Drain(give_up);
+  scheduler_.Close();  // refuses the calls that AbandonCalls does not see yet
+  if (!drained) http_gateway_.AbandonCalls();
+  workers_.clear();
   if (http_server_ != nullptr) {
-    if (!http_server_->Drain(give_up)) {
-      http_gateway_.AbandonCalls();
-      http_server_->Drain(absl::Now() + kHttpFlush);
-    }
+    // Every call that the workers had has been responded to.
+    http_server_->Drain(absl::Now() + kHttpFlush);
     http_server_.reset();
   }
-  scheduler_.Close();
-  workers_.clear();
   // A load in progress ends first.
   if (admin_server_ != nullptr) {
     admin_server_->Shutdown(absl::ToChronoTime(absl::Now()));

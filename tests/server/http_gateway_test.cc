@@ -3,6 +3,7 @@
 #include "server/http_gateway.h"
 
 #include <cstring>
+#include <fstream>
 #include <future>
 #include <random>
 #include <string>
@@ -13,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "tests/end_to_end/raw_connection.h"
 #include "tests/server/http_client.h"
 #include "tests/server/running_server.h"
 
@@ -22,6 +24,8 @@ namespace {
 using nlohmann::json;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
 
 struct HttpRunningServer : RunningServer {
   explicit HttpRunningServer(const std::function<void(Options&)>& change =
@@ -41,6 +45,30 @@ struct HttpRunningServer : RunningServer {
 };
 
 const char kClassify[] = R"({"inputs": [{"text": "one"}]})";
+
+// The head of a POST whose body, kClassify, comes once it is asked for.
+std::string PostHead(const std::string& path, const std::string& headers = "") {
+  return absl::StrCat("POST ", path, " HTTP/1.1\r\nHost: localhost\r\n",
+                      headers, "Expect: 100-continue\r\nContent-Length: ",
+                      std::strlen(kClassify), "\r\n\r\n");
+}
+
+TEST(HttpGatewayTest, ATenantsNameIsUtf8InTheMetrics) {
+  HttpRunningServer running(
+      [](Options& options) { options.tenant_key = "x-tenant"; });
+  const std::string long_name = std::string(63, 'x') + "\u00e9";
+  for (const std::string& name :
+       {std::string("caf\u00e9"), std::string("a\xff"), long_name}) {
+    EXPECT_EQ(
+        running.Post("/v1/classify", kClassify, {"x-tenant: " + name}).status,
+        200);
+  }
+
+  const std::string text = running.server->metrics().Text();
+  EXPECT_THAT(text, HasSubstr("tenant=\"caf\u00e9\""));
+  EXPECT_THAT(text, HasSubstr(R"(tenant="a\\xff")"));
+  EXPECT_THAT(text, HasSubstr("\"" + std::string(63, 'x') + "\""));
+}
 
 TEST(HttpGatewayTest, ClassifyIsTheProtoAsJson) {
   HttpRunningServer running;
@@ -312,6 +340,37 @@ TEST(HttpGatewayTest, ABodyOverTheLimitIsRefused) {
   EXPECT_EQ(running.Post("/v1/classify", kClassify).status, 200);
 }
 
+TEST(HttpGatewayTest, TokenAndPathAreLookedAtBeforeTheBodyComes) {
+  const std::string tokens = ::testing::TempDir() + "tokens";
+  const std::string user = "user-0123456789abcdef";
+  std::ofstream(tokens) << user << " inference\n";
+  HttpRunningServer running(
+      [&tokens](Options& options) { options.tokens_file = tokens; });
+  const std::string allowed =
+      absl::StrCat("Authorization: Bearer ", user, "\r\n");
+  struct Case {
+    std::string path, headers, answer;
+  };
+  for (const Case& head : std::vector<Case>{
+           {"/v1/classify", "", "HTTP/1.1 401"},
+           {"/v1/classify", allowed, "HTTP/1.1 100"},
+           {"/v1/models", allowed, "HTTP/1.1 404"},
+           {"/v2/models/classifier/infer", allowed, "HTTP/1.1 100"},
+           {"/v2/models/classifier/versions/1/infer", allowed, "HTTP/1.1 100"},
+           {"/v2/models/classifier", allowed, "HTTP/1.1 404"},
+           {"/v2/repository/index", allowed, "HTTP/1.1 100"},
+           {"/v2/health/live", "", "HTTP/1.1 404"},
+           {"/healthz", "", "HTTP/1.1 404"}}) {
+    auto connection = RawConnection::Open(running.server->http_address());
+    ASSERT_TRUE(connection.ok());
+
+    connection->Send(PostHead(head.path, head.headers));
+
+    EXPECT_THAT(connection->Receive(absl::Seconds(60)), StartsWith(head.answer))
+        << head.path;
+  }
+}
+
 // A call that waits while all cores are held.
 std::future<HttpReply> StartWaitingCall(HttpRunningServer& running) {
   std::future<HttpReply> reply = std::async(std::launch::async, [&running] {
@@ -412,6 +471,30 @@ TEST(HttpGatewayTest, WhatADrainCannotAnswerIsCancelled) {
   cores.clear();
   drained.get();
   EXPECT_EQ(running.server->scheduler().counts().cancelled, 1);
+}
+
+// It was accepted, and the library ended the process for what still waited.
+TEST(HttpGatewayTest, ABodyThatEndsAfterTheDrainTimeoutIsNotAccepted) {
+  HttpRunningServer running(
+      [](Options& options) { options.drain_timeout = absl::ZeroDuration(); });
+  auto cores = running.HoldAllCores();
+  std::future<HttpReply> accepted = StartWaitingCall(running);
+  auto late = RawConnection::Open(running.server->http_address());
+  ASSERT_TRUE(late.ok());
+  late->Send(PostHead("/v1/classify"));
+  ASSERT_THAT(late->Receive(absl::Seconds(60)), StartsWith("HTTP/1.1 100"));
+
+  auto drained =
+      std::async(std::launch::async, [&] { running.server->Drain(); });
+  EXPECT_EQ(accepted.get().status, 499);
+  late->Send(kClassify);
+  const std::string answer = late->Receive(absl::Seconds(60));
+  cores.clear();
+  drained.get();
+
+  // Nothing where the server had ended before.
+  EXPECT_THAT(answer, AnyOf(IsEmpty(), StartsWith("HTTP/1.1 503")));
+  EXPECT_EQ(running.server->scheduler().counts().accepted, 1);
 }
 
 TEST(HttpGatewayTest, ATakenPortKeepsTheServerFromStarting) {

@@ -3,18 +3,52 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
+#include <optional>
+#include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "tests/end_to_end/raw_connection.h"
 
 namespace tern {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 constexpr char kGet[] = "GET / HTTP/1.1\r\nHost: localhost\r\n";
+
+// A POST of which the server has read the head, and that has no body yet.
+RawConnection BeginPost(const HttpServer& server, size_t body_bytes) {
+  auto connection =
+      RawConnection::Open(absl::StrCat("127.0.0.1:", server.port()));
+  EXPECT_TRUE(connection.ok());
+  connection->Send(absl::StrCat(
+      "POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+      "Content-Length: ",
+      body_bytes, "\r\n\r\n"));
+  EXPECT_THAT(connection->Receive(absl::Seconds(60)),
+              StartsWith("HTTP/1.1 100"));
+  return *std::move(connection);
+}
+
+// Sends `body` until the answer begins with `expected`; returns the last one.
+std::string PostUntil(const HttpServer& server, const std::string& body,
+                      absl::string_view expected) {
+  const absl::Time give_up = absl::Now() + absl::Seconds(60);
+  std::string answer;
+  while (!absl::StartsWith(answer, expected) && absl::Now() < give_up) {
+    RawConnection connection = BeginPost(server, body.size());
+    connection.Send(body);
+    answer = connection.Receive(absl::Seconds(60));
+  }
+  return answer;
+}
 
 TEST(HttpServerTest, ARequestThatComesTooSlowlyEndsItsConnection) {
   const auto server = HttpServer::Listen(
@@ -68,6 +102,106 @@ TEST(HttpServerTest,
   EXPECT_THAT(prompt->Receive(absl::Seconds(20)), StartsWith("HTTP/1.1 200"));
   slow.front().Receive(absl::Seconds(20));
   EXPECT_TRUE(slow.front().closed());
+}
+
+TEST(HttpServerTest, WhatTheCheckRefusesIsAnsweredBeforeItsBodyComes) {
+  const auto server = HttpServer::Listen(
+      {.address = "127.0.0.1:0"},
+      [](const HttpRequest&, const HttpServer::Respond& respond) {
+        respond({});
+      },
+      [](const HttpRequest&) { return HttpResponse{.status = 401}; });
+  ASSERT_TRUE(server.ok()) << server.status();
+  auto connection =
+      RawConnection::Open(absl::StrCat("127.0.0.1:", (*server)->port()));
+  ASSERT_TRUE(connection.ok());
+
+  connection->Send(
+      "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\n");
+
+  EXPECT_THAT(connection->Receive(absl::Seconds(60)),
+              StartsWith("HTTP/1.1 401"));
+  connection->Receive(absl::Seconds(60));
+  EXPECT_TRUE(connection->closed());
+}
+
+TEST(HttpServerTest, BodiesOnTheirWayHaveABoundOverAllConnections) {
+  const std::string body(1000, 'x');
+  const std::string half(600, 'x');
+  const auto server = HttpServer::Listen(
+      {.address = "127.0.0.1:0", .max_incoming_bytes = 1500},
+      [](const HttpRequest&, const HttpServer::Respond& respond) {
+        respond({});
+      });
+  ASSERT_TRUE(server.ok()) << server.status();
+
+  RawConnection first = BeginPost(**server, 2 * half.size());
+  first.Send(half);
+  EXPECT_THAT(PostUntil(**server, body, "HTTP/1.1 429"),
+              AllOf(StartsWith("HTTP/1.1 429"), HasSubstr("Retry-After: 1")));
+  first.Send(half);
+  EXPECT_THAT(first.Receive(absl::Seconds(60)), StartsWith("HTTP/1.1 200"));
+
+  std::optional<RawConnection> gone = BeginPost(**server, 2 * half.size());
+  gone->Send(half);
+  EXPECT_THAT(PostUntil(**server, body, "HTTP/1.1 429"),
+              StartsWith("HTTP/1.1 429"));
+  gone.reset();
+  EXPECT_THAT(PostUntil(**server, body, "HTTP/1.1 200"),
+              StartsWith("HTTP/1.1 200"));
+}
+
+TEST(HttpServerTest, OnlyAPostsBodyIsKept) {
+  const auto server = HttpServer::Listen(
+      {.address = "127.0.0.1:0"},
+      [](const HttpRequest& request, const HttpServer::Respond& respond) {
+        respond({.status = request.body.empty() ? 204 : 200});
+      });
+  ASSERT_TRUE(server.ok()) << server.status();
+  auto get = RawConnection::Open(absl::StrCat("127.0.0.1:", (*server)->port()));
+  ASSERT_TRUE(get.ok());
+  RawConnection post = BeginPost(**server, 4);
+
+  get->Send(absl::StrCat(kGet, "Content-Length: 4\r\n\r\ntext"));
+  post.Send("text");
+
+  EXPECT_THAT(get->Receive(absl::Seconds(60)), StartsWith("HTTP/1.1 204"));
+  EXPECT_THAT(post.Receive(absl::Seconds(60)), StartsWith("HTTP/1.1 200"));
+}
+
+TEST(HttpServerTest, ADrainAnswersWhatHasComeInFullAndRefusesWhatHasNot) {
+  std::promise<HttpServer::Respond> handled;
+  const auto server = HttpServer::Listen(
+      {.address = "127.0.0.1:0"},
+      [&handled](const HttpRequest&, const HttpServer::Respond& respond) {
+        handled.set_value(respond);
+      });
+  ASSERT_TRUE(server.ok()) << server.status();
+  RawConnection late = BeginPost(**server, 4);
+  RawConnection whole = BeginPost(**server, 4);
+  whole.Send("text");
+  const HttpServer::Respond respond = handled.get_future().get();
+
+  EXPECT_FALSE((*server)->Drain(absl::Now()));
+  late.Send("text");
+  EXPECT_THAT(late.Receive(absl::Seconds(60)), StartsWith("HTTP/1.1 503"));
+  respond({});
+
+  EXPECT_TRUE((*server)->Drain(absl::Now() + absl::Seconds(60)));
+  EXPECT_THAT(whole.Receive(absl::Seconds(60)), StartsWith("HTTP/1.1 200"));
+}
+
+TEST(HttpServerTest, ADrainDoesNotWaitForHalfARequest) {
+  const auto server = HttpServer::Listen(
+      {.address = "127.0.0.1:0"},
+      [](const HttpRequest&, const HttpServer::Respond& respond) {
+        respond({});
+      });
+  ASSERT_TRUE(server.ok()) << server.status();
+  RawConnection half = BeginPost(**server, 4);
+  half.Send("te");
+
+  EXPECT_TRUE((*server)->Drain(absl::Now()));
 }
 
 }  // namespace
