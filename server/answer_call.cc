@@ -21,6 +21,10 @@ constexpr int kWindowOverhead = 5;
 // Tokens of a request, windows counted in full: a long context, read with a
 // stride of nearly the window, would otherwise take memory without bound.
 constexpr int64_t kMaxRequestTokens = 1 << 20;
+// Answers of a response, each input's best apart. With what else is in it, less
+// than the 4 MiB that gRPC's clients take by default: a hundred overlapping
+// spans of a context could have a hundred times its length.
+constexpr size_t kMaxAnswerBytes = 7 << 19;
 
 }  // namespace
 
@@ -147,7 +151,7 @@ void AnswerCall::AddResult(absl::string_view context,
       RankAnswers(windows, n_best_, max_answer_tokens_);
   for (const ScoredSpan& span : ranked.best) {
     const auto [begin, end] = span.bytes;
-    v1::AnswerSpan& answer = *result.add_answers();
+    v1::AnswerSpan answer;
     answer.set_text(std::string(context.substr(begin, end - begin)));
     answer.set_score(span.score);
     answer.set_logit(span.logit);
@@ -157,6 +161,12 @@ void AnswerCall::AddResult(absl::string_view context,
     answer.set_code_point_start(code_point_start);
     answer.set_code_point_end(code_point_start +
                               CountCodePoints(answer.text()));
+    const size_t bytes = answer.ByteSizeLong();
+    if (!result.answers().empty() && answer_bytes_ + bytes > kMaxAnswerBytes) {
+      break;
+    }
+    answer_bytes_ += bytes;
+    *result.add_answers() = std::move(answer);
   }
   result.set_no_answer_score(ranked.no_answer_score);
   result.set_no_answer_logit(ranked.no_answer_logit);

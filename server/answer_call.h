@@ -3,6 +3,7 @@
 #ifndef TERN_SERVER_ANSWER_CALL_H_
 #define TERN_SERVER_ANSWER_CALL_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -42,6 +43,7 @@ class AnswerCall final : public Call {
   int doc_stride_ = 0;
   int64_t request_tokens_ = 0;      // in the windows so far
   std::vector<int> window_counts_;  // of each input
+  size_t answer_bytes_ = 0;         // in the response so far
 };
 
 }  // namespace tern

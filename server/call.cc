@@ -3,15 +3,29 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "server/no_throw.h"
 #include "server/status_mapping.h"
+#include "server/wire_message.h"
+#include "tokenizer/utf8.h"
 
 namespace tern {
 namespace {
 
 // Of a tenant's name, which requests and metrics hold.
 constexpr size_t kMaxTenantBytes = 64;
+
+// The beginning of a name that anybody may have chosen, as UTF-8, which a
+// Prometheus label has to be: HTTP's headers need not be.
+std::string TenantName(absl::string_view name) {
+  if (FindInvalidUtf8(name) != absl::string_view::npos) {
+    return absl::CHexEscape(name).substr(0, kMaxTenantBytes);
+  }
+  name = name.substr(0, kMaxTenantBytes);
+  const size_t cut = FindInvalidUtf8(name);  // within a character
+  return std::string(name.substr(0, cut));
+}
 
 void SetDuration(absl::Duration from, google::protobuf::Duration& to) {
   to.set_seconds(absl::IDivDuration(from, absl::Seconds(1), &from));
@@ -40,7 +54,7 @@ absl::string_view RejectionReason(const absl::Status& status) {
 }  // namespace
 
 void Call::set_tenant(absl::string_view tenant) {
-  request_->tenant = std::string(tenant.substr(0, kMaxTenantBytes));
+  request_->tenant = TenantName(tenant);
 }
 
 void Call::Start(const absl::Status& ready, absl::Time deadline, Done done) {
@@ -83,8 +97,15 @@ void Call::End(const absl::Status& status) {
   } else {
     times_.queue = request_->ended_at - request_->queued_at;
   }
-  if (status.ok()) Reply(*request_);
-  Finish(status);
+  Finish(status.ok() ? MakeReply() : status);
+}
+
+// A worker's thread must outlive what goes wrong here.
+absl::Status Call::MakeReply() {
+  return NoThrow("the reply could not be made", [this] {
+    Reply(*request_);
+    return CheckLength(response_message());
+  });
 }
 
 void Call::Finish(const absl::Status& status) {

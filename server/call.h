@@ -118,6 +118,7 @@ class Call {
 
  private:
   void End(const absl::Status& status);
+  absl::Status MakeReply();
   void Finish(const absl::Status& status);
 
   const CallEnvironment environment_;

@@ -50,10 +50,14 @@ class Reactor final : public grpc::ServerUnaryReactor {
   }
 
  private:
-  void End(const absl::Status& status) {
-    if (status.ok()) {
-      *response_bytes_ = SerializeMessage(call_->response_message());
-    }
+  void End(const absl::Status& ended) {
+    const absl::Status status =
+        ended.ok() ? NoThrow("the response could not be written",
+                             [this] {
+                               return SerializeMessage(
+                                   call_->response_message(), *response_bytes_);
+                             })
+                   : ended;
     if (const auto delay = RetryDelay(status); delay.has_value()) {
       context_->AddTrailingMetadata(
           "grpc-retry-pushback-ms",

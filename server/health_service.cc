@@ -12,6 +12,14 @@ using grpc::health::v1::HealthCheckResponse;
 using grpc::health::v1::HealthListRequest;
 using grpc::health::v1::HealthListResponse;
 
+namespace {
+
+// Of a Watch's request, which is kept as long as its stream. Room for
+// "models/NAME/VERSION" with the longest names that folders can have.
+constexpr size_t kMaxWatchBytes = 1024;
+
+}  // namespace
+
 // One Watch stream. Deletes itself when gRPC is done with it. All its methods
 // but the callbacks are called with the service's mutex held.
 class HealthService::Watcher final
@@ -35,11 +43,11 @@ class HealthService::Watcher final
     }
   }
 
- private:
   void End(const grpc::Status& status) {
     if (!std::exchange(finished_, true)) Finish(status);
   }
 
+ private:
   void OnWriteDone(bool ok) override {
     std::lock_guard lock(service_->mutex_);
     writing_ = false;
@@ -134,9 +142,15 @@ grpc::ServerUnaryReactor* HealthService::List(
 
 grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
     grpc::CallbackServerContext* context, const HealthCheckRequest* request) {
+  const size_t bytes = request->ByteSizeLong();
   auto* watcher = new Watcher(this, request->service());
   std::lock_guard lock(mutex_);
   watchers_.insert(watcher);
+  if (bytes > kMaxWatchBytes) {
+    watcher->End({grpc::StatusCode::INVALID_ARGUMENT,
+                  absl::StrCat("service: expected a request of at most ",
+                               kMaxWatchBytes, " bytes, found ", bytes)});
+  }
   watcher->Update();
   return watcher;
 }

@@ -123,6 +123,13 @@ absl::Status OipCall::ReadOutputs(const OipSignature& signature, Task task) {
           absl::StrCat("unexpected inference output '", requested.name(),
                        "' for model '", request_.model_name(), "'"));
     }
+    if (std::any_of(outputs_.begin(), outputs_.end(), [&](const Output& other) {
+          return other.name == requested.name();
+        })) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "output '", requested.name(), "' for model '", request_.model_name(),
+          "': expected once, found it again"));
+    }
     Output output = {.name = requested.name()};
     const auto classes = requested.parameters().find("classification");
     if (classes != requested.parameters().end()) {

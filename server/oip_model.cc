@@ -168,22 +168,26 @@ inference::ModelConfig OipModelConfig(const ServedModel& model,
 absl::StatusOr<inference::ModelStatisticsResponse> OipModelStatistics(
     const ModelRegistry& models, const Metrics& metrics,
     const std::string& name, const std::string& version) {
+  std::string wanted = version;  // a label's version where it is a label
   if (!name.empty()) {
     const auto model = FindOipModel(models, name, version);
     if (!model.ok()) return model.status();
+    if (!version.empty()) wanted = (*model)->version;
   }
   inference::ModelStatisticsResponse response;
-  for (const auto& model : models.All()) {
-    if (!name.empty() && model->name != name) continue;
-    if (!version.empty() && model->version != version) continue;
+  // One view: models may come and go meanwhile.
+  const ModelRegistry::Models all = models.All();
+  for (size_t i = 0; i < all.size(); ++i) {
+    const ServedModel& model = *all[i];
+    if (!name.empty() && model.name != name) continue;
+    if (!wanted.empty() && model.version != wanted) continue;
     inference::ModelStatistics& statistics = *response.add_model_stats();
-    statistics.set_name(model->name);
-    statistics.set_version(model->version);
+    statistics.set_name(model.name);
+    statistics.set_version(model.version);
     inference::InferStatistics& stages = *statistics.mutable_inference_stats();
-    const bool newest =
-        OipVersions(models, model->name).back() == model->version;
+    const bool newest = i + 1 == all.size() || all[i + 1]->name != model.name;
     const ModelTotals totals =
-        newest ? metrics.TotalsOf(model->name) : ModelTotals();
+        newest ? metrics.TotalsOf(model.name) : ModelTotals();
     SetStatistic(totals.answered, *stages.mutable_success());
     SetStatistic(totals.failed, *stages.mutable_fail());
     SetStatistic(totals.queue, *stages.mutable_queue());

@@ -56,8 +56,9 @@ inference::ModelMetadataResponse OipModelMetadata(
     const ServedModel& model, const std::vector<std::string>& versions);
 inference::ModelConfig OipModelConfig(const ServedModel& model, int max_inputs);
 
-// Of the models of that name and version; empty: of all. Calls and batches are
-// counted by name, so a model's newest version has what all of them did.
+// Of the models of that name and version (or label); empty: of all. Calls and
+// batches are counted by name, so a model's newest version has what all of them
+// did.
 // Errors: NOT_FOUND.
 absl::StatusOr<inference::ModelStatisticsResponse> OipModelStatistics(
     const ModelRegistry& models, const Metrics& metrics,

@@ -13,9 +13,11 @@
 namespace tern {
 namespace {
 
-// A stream with this many unanswered requests is not read from, so that a
-// client that does not read its answers costs bounded memory.
+// A stream with this many unanswered requests, or this many bytes in them and
+// in responses that wait to be sent, is not read from, so that a client that
+// does not read its answers costs bounded memory.
 constexpr size_t kMaxStreamed = 256;
+constexpr size_t kMaxStreamedBytes = 16 << 20;
 
 // A request with this parameter wants to be told which response is its last;
 // every request has one response only.
@@ -63,45 +65,47 @@ class OipService::Stream final
  private:
   // A request of the stream and its response.
   struct Entry {
-    explicit Entry(const CallEnvironment& environment) : call(environment) {}
-
-    OipCall call;
-    bool ended = false;
+    std::shared_ptr<OipCall> call;  // null once it has ended
+    size_t bytes = 0;               // of the request, then of the response
     inference::ModelStreamInferResponse response;
   };
 
   void OnReadDone(bool ok) override {
-    std::shared_ptr<Entry> entry;
-    {
-      std::lock_guard lock(mutex_);
-      reading_ = false;
-      if (ok && !finished_) {
-        entry = entries_.emplace_back(std::move(read_));
-      } else {
-        all_read_ = !ok;
-        ending_ = true;
-        Advance();
-      }
+    std::unique_lock lock(mutex_);
+    reading_ = false;
+    if (!ok || finished_) {
+      all_read_ = !ok;
+      ending_ = true;
+      Advance();
+      return;
     }
-    if (entry == nullptr) return;
-    SetCaller(context_, entry->call);
-    entry->call.Start(
-        entry->call.CheckRoom(entry->call.request_message().ByteSizeLong()),
-        DeadlineOf(context_, service_.environment_.clock),
-        [this, &entry = *entry](const absl::Status& status) {
-          OnCallEnd(entry, status);
-        });
-    std::lock_guard lock(mutex_);
+    // Not made before the request came: a call's time begins with it.
+    const auto call = std::make_shared<OipCall>(service_.environment_);
+    call->request_message().Swap(&read_);
+    Entry& entry = entries_.emplace_back();
+    entry.call = call;
+    entry.bytes = call->request_message().ByteSizeLong();
+    held_bytes_ += entry.bytes;
+    lock.unlock();
+    SetCaller(context_, *call);
+    call->Start(call->CheckRoom(entry.bytes),
+                DeadlineOf(context_, service_.environment_.clock),
+                [this, &entry](const absl::Status& status) {
+                  OnCallEnd(entry, status);
+                });
+    lock.lock();
     Read();
   }
 
   // Runs on whichever thread ended the call.
   void OnCallEnd(Entry& entry, const absl::Status& status) {
+    // Freed when the lock has been, and with it all that the request held.
+    const std::shared_ptr<OipCall> call = entry.call;
     inference::ModelInferResponse& response =
         *entry.response.mutable_infer_response();
-    const inference::ModelInferRequest& request = entry.call.request_message();
+    const inference::ModelInferRequest& request = call->request_message();
     if (status.ok()) {
-      response = std::move(entry.call.response_message());
+      response = std::move(call->response_message());
     } else {
       entry.response.set_error_message(std::string(status.message()));
       response.set_id(request.id());
@@ -110,14 +114,17 @@ class OipService::Stream final
     if (asks != request.parameters().end() && asks->second.bool_param()) {
       (*response.mutable_parameters())[kFinal].set_bool_param(true);
     }
+    const size_t bytes = entry.response.ByteSizeLong();
     std::lock_guard lock(mutex_);
-    entry.ended = true;
+    entry.call.reset();
+    held_bytes_ += bytes;
+    held_bytes_ -= std::exchange(entry.bytes, bytes);
     Advance();
   }
 
   void OnWriteDone(bool ok) override {
     std::lock_guard lock(mutex_);
-    entries_.pop_front();
+    Pop();
     writing_ = false;
     if (!ok) ending_ = cancelled_ = true;
     Read();
@@ -127,15 +134,17 @@ class OipService::Stream final
   void OnCancel() override {
     const Awaited reason =
         AwaitedAfterCancel(context_, service_.environment_.clock);
-    std::vector<std::shared_ptr<Entry>> unanswered;
+    std::vector<std::shared_ptr<OipCall>> unended;
     {
       std::lock_guard lock(mutex_);
       ending_ = cancelled_ = true;
-      unanswered.assign(entries_.begin(), entries_.end());
+      for (const Entry& entry : entries_) {
+        if (entry.call != nullptr) unended.push_back(entry.call);
+      }
       Advance();
     }
     // Not under the lock: it ends calls.
-    for (const auto& entry : unanswered) entry->call.Abandon(reason);
+    for (const auto& call : unended) call->Abandon(reason);
   }
 
   void OnDone() override {
@@ -143,27 +152,34 @@ class OipService::Stream final
       std::lock_guard lock(service_.mutex_);
       service_.streams_.erase(this);
     }
+    {
+      // The worker that finished the stream may still be about to release it.
+      std::lock_guard lock(mutex_);
+    }
     delete this;
   }
 
   // Reads the next request, if there is room for it.
   void Read() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (reading_ || ending_ || entries_.size() >= kMaxStreamed) return;
+    if (reading_ || ending_ || entries_.size() >= kMaxStreamed ||
+        held_bytes_ >= kMaxStreamedBytes) {
+      return;
+    }
     reading_ = true;
-    read_ = std::make_shared<Entry>(service_.environment_);
-    StartRead(&read_->call.request_message());
+    StartRead(&read_);
   }
 
   // Writes the next response if it is there; finishes when none will be.
   void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (writing_) return;
-    while (cancelled_ && !entries_.empty() && entries_.front()->ended) {
-      entries_.pop_front();
+    while (cancelled_ && !entries_.empty() &&
+           entries_.front().call == nullptr) {
+      Pop();
     }
     if (!entries_.empty()) {
-      if (!entries_.front()->ended) return;
+      if (entries_.front().call != nullptr) return;
       writing_ = true;
-      StartWrite(&entries_.front()->response);
+      StartWrite(&entries_.front().response);
     } else if (ending_ && !std::exchange(finished_, true)) {
       Finish(all_read_    ? grpc::Status::OK
              : cancelled_ ? grpc::Status(grpc::StatusCode::CANCELLED,
@@ -173,13 +189,19 @@ class OipService::Stream final
     }
   }
 
+  void Pop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    held_bytes_ -= entries_.front().bytes;
+    entries_.pop_front();
+  }
+
   OipService& service_;
   grpc::CallbackServerContext& context_;
 
   std::mutex mutex_;
   // Read and not yet answered, oldest first; the first may be being written.
-  std::deque<std::shared_ptr<Entry>> entries_ ABSL_GUARDED_BY(mutex_);
-  std::shared_ptr<Entry> read_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Entry> entries_ ABSL_GUARDED_BY(mutex_);
+  size_t held_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // by them
+  inference::ModelInferRequest read_;              // gRPC's while reading_
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;     // read no more

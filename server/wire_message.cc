@@ -18,6 +18,10 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::UnknownField;
 using google::protobuf::UnknownFieldSet;
 
+// gRPC counts bytes in an int. A little less, for what a stream puts around its
+// responses.
+constexpr size_t kMaxMessageBytes = (size_t{1} << 31) - 1024;
+
 // The first string in the bytes of such a message that is not valid UTF-8, as
 // "inputs[3].text: ...", or OK. Reads the fields as unknown ones, which are
 // bytes whatever the type says.
@@ -86,14 +90,23 @@ absl::Status ParseMessage(const grpc::ByteBuffer& bytes,
       "expected a ", descriptor.full_name(), ", found bytes that are none"));
 }
 
-grpc::ByteBuffer SerializeMessage(const google::protobuf::Message& message) {
-  grpc::ByteBuffer bytes;
+absl::Status SerializeMessage(const google::protobuf::Message& message,
+                              grpc::ByteBuffer& bytes) {
+  if (absl::Status status = CheckLength(message); !status.ok()) return status;
   bool owned = false;
-  // Fails only for messages over 2 GiB, which no request of bounded size makes.
   const grpc::Status status = grpc::GenericSerialize<grpc::ProtoBufferWriter,
                                                      google::protobuf::Message>(
       message, &bytes, &owned);
-  return status.ok() ? bytes : grpc::ByteBuffer();
+  return status.ok() ? absl::OkStatus()
+                     : absl::InternalError(status.error_message());
+}
+
+absl::Status CheckLength(const google::protobuf::Message& message) {
+  const size_t bytes = message.ByteSizeLong();
+  if (bytes <= kMaxMessageBytes) return absl::OkStatus();
+  return absl::InternalError(
+      absl::StrCat(message.GetDescriptor()->full_name(), ": expected at most ",
+                   kMaxMessageBytes, " bytes, found ", bytes));
 }
 
 }  // namespace tern

@@ -1,4 +1,4 @@
-// gRPC's bytes to a message, with an error that names the field.
+// gRPC's bytes to a message, with an error that names the field, and back.
 //
 // Left to itself gRPC answers INTERNAL for a string that is not UTF-8 and does
 // not say which; a caller with a thousand texts would like to know.
@@ -18,7 +18,14 @@ namespace tern {
 absl::Status ParseMessage(const grpc::ByteBuffer& bytes,
                           google::protobuf::Message& message);
 
-grpc::ByteBuffer SerializeMessage(const google::protobuf::Message& message);
+// Errors: those of CheckLength.
+absl::Status SerializeMessage(const google::protobuf::Message& message,
+                              grpc::ByteBuffer& bytes);
+
+// Whether gRPC can send the message: over a longer one of a stream it aborts
+// the process.
+// Errors: INTERNAL for 2 GiB, since clients try again after RESOURCE_EXHAUSTED.
+absl::Status CheckLength(const google::protobuf::Message& message);
 
 }  // namespace tern
 

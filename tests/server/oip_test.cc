@@ -8,10 +8,15 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "inference/grpc_inference_service.grpc.pb.h"
+#include "server/metrics.h"
+#include "server/model_registry.h"
+#include "server/oip_model.h"
 #include "tests/server/running_server.h"
 #include "tokenizer/tokenizer.h"
 
@@ -456,6 +461,13 @@ TEST_F(OipTest, ABadRequestIsRefusedInTritonsWords) {
            [](auto& request) { AddInput(request, "TEXT_PAIR", "BYTES", {2}); }},
           {"unexpected inference output 'OUTPUT0' for model 'classifier'",
            [](auto& request) { request.add_outputs()->set_name("OUTPUT0"); }},
+          {"output 'LABEL' for model 'classifier': expected once, found it "
+           "again",
+           [](auto& request) {
+             for (int i = 0; i < 2; ++i) {
+               request.add_outputs()->set_name("LABEL");
+             }
+           }},
           {"output 'LABEL' for model 'classifier': expected a classification",
            [](auto& request) {
              request.add_outputs()->set_name("LABEL");
@@ -565,6 +577,36 @@ TEST_F(OipTest, StatisticsCountCallsAndBatches) {
   EXPECT_GT(statistics.inference_stats().compute_infer().ns(), 0);
 }
 
+TEST(OipModelTest, StatisticsOfALabelAreItsVersionsAndTheNewestHasThemAll) {
+  ModelRegistry models;
+  Metrics metrics(nullptr);
+  for (const auto& [name, version] :
+       {std::pair("classifier", "1"), {"classifier", "2"}, {"other", "1"}}) {
+    const auto model = LoadServedModel(
+        {.name = name, .version = version, .folder = TinyFolder("classifier")},
+        true);
+    ASSERT_TRUE(model.ok()) << model.status();
+    ASSERT_TRUE(models.Add(*model).ok());
+    metrics.ObserveCall("ModelInfer", model->get(), absl::StatusCode::kOk,
+                        {.total = absl::Seconds(1)});
+  }
+  models.SetLabels({{{"classifier", "stable"}, "1"}});
+
+  const auto stable =
+      OipModelStatistics(models, metrics, "classifier", "stable");
+  const auto all = OipModelStatistics(models, metrics, "", "");
+
+  ASSERT_TRUE(stable.ok()) << stable.status();
+  ASSERT_EQ(stable->model_stats_size(), 1);
+  EXPECT_EQ(stable->model_stats(0).version(), "1");
+  ASSERT_TRUE(all.ok()) << all.status();
+  std::vector<uint64_t> answered;
+  for (const auto& statistics : all->model_stats()) {
+    answered.push_back(statistics.inference_stats().success().count());
+  }
+  EXPECT_THAT(answered, ElementsAre(0, 2, 1));
+}
+
 TEST_F(OipTest, AStreamAnswersInOrderAndOutlivesABadRequest) {
   constexpr int kRequests = 600;  // more than it holds at a time
   grpc::ClientContext context;
@@ -600,6 +642,78 @@ TEST_F(OipTest, AStreamAnswersInOrderAndOutlivesABadRequest) {
   EXPECT_TRUE(stream->Finish().ok());
 }
 
+TEST_F(OipTest, AStreamThatHoldsManyBytesIsNotReadFrom) {
+  constexpr int kRequests = 40;
+  constexpr int kHeld = 16;  // of a MiB each
+  auto cores = running_.HoldAllCores();
+  grpc::ClientContext context;
+  const auto stream = oip_->ModelStreamInfer(&context);
+  auto writer = std::async(std::launch::async, [&] {
+    ModelInferRequest request = MakeTexts({"text"});
+    request.set_id(std::string(1 << 20, 'x'));
+    for (int i = 0; i < kRequests; ++i) EXPECT_TRUE(stream->Write(request));
+    stream->WritesDone();
+  });
+  running_.AwaitAccepted(kHeld);
+
+  absl::SleepFor(absl::Milliseconds(200));  // in which more would come
+
+  EXPECT_EQ(running_.server->scheduler().counts().accepted, kHeld);
+  cores.clear();
+  int answered = 0;
+  for (ModelStreamInferResponse response; stream->Read(&response); ++answered) {
+    EXPECT_EQ(response.error_message(), "");
+  }
+  writer.get();
+  EXPECT_EQ(answered, kRequests);
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(OipTest, AStreamKeepsNothingOfARequestThatHasEnded) {
+  const auto cores = running_.HoldAllCores();
+  const auto model = *running_.server->models().Find("answerer", "");
+  const auto uses = model.use_count();
+  grpc::ClientContext context;
+  const auto stream = oip_->ModelStreamInfer(&context);
+  ModelInferRequest bad;  // refused once its model has been found
+  bad.set_model_name("answerer");
+
+  // The first has all others wait to be answered.
+  for (const ModelInferRequest& request :
+       {MakeTexts({"first"}), bad, bad, MakeTexts({"last"})}) {
+    ASSERT_TRUE(stream->Write(request));
+  }
+  running_.AwaitAccepted(2);
+
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  while (model.use_count() > uses) {
+    ASSERT_LT(absl::Now(), give_up);
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  context.TryCancel();
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(OipTest, TheTimeOfAStreamedRequestBeginsWhenItComes) {
+  grpc::ClientContext context, statistics_context;
+  const auto stream = oip_->ModelStreamInfer(&context);
+  absl::SleepFor(absl::Seconds(1));
+  ASSERT_TRUE(stream->Write(MakeTexts({"text"})));
+  stream->WritesDone();
+  ModelStreamInferResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_TRUE(stream->Finish().ok());
+
+  inference::ModelStatisticsRequest request;
+  request.set_name("classifier");
+  inference::ModelStatisticsResponse statistics;
+  ASSERT_TRUE(
+      oip_->ModelStatistics(&statistics_context, request, &statistics).ok());
+  const auto& success = statistics.model_stats(0).inference_stats().success();
+  EXPECT_EQ(success.count(), 1);
+  EXPECT_LT(absl::Nanoseconds(success.ns()), absl::Milliseconds(500));
+}
+
 TEST_F(OipTest, ACancelledStreamLeavesNothingInFlight) {
   auto cores = running_.HoldAllCores();
   grpc::ClientContext context;
@@ -612,6 +726,23 @@ TEST_F(OipTest, ACancelledStreamLeavesNothingInFlight) {
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
   const Scheduler::Counts counts = running_.AwaitNoneInFlight();
   EXPECT_EQ(counts.cancelled, 5);
+}
+
+// Workers end its calls meanwhile, the last of which finishes the stream: for
+// the sanitizers.
+TEST_F(OipTest, AStreamIsNotFreedUnderTheWorkerThatFinishesIt) {
+  for (int i = 0; i < 200; ++i) {
+    grpc::ClientContext context;
+    const auto stream = oip_->ModelStreamInfer(&context);
+    for (int j = 0; j < 4; ++j) ASSERT_TRUE(stream->Write(MakeTexts({"text"})));
+    absl::SleepFor(absl::Microseconds(20 * i));
+
+    context.TryCancel();
+
+    EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  }
+  const Scheduler::Counts counts = running_.AwaitNoneInFlight();
+  EXPECT_EQ(counts.failed + counts.expired, 0);
 }
 
 TEST_F(OipTest, ADrainAnswersWhatAStreamHasSentAndEndsIt) {

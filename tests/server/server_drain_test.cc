@@ -92,6 +92,22 @@ TEST(ServerDrainTest, WatchingAnUnknownServiceSaysSo) {
   EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
+TEST(ServerDrainTest, WatchingALongerNameThanAServiceHasIsRefused) {
+  RunningServer running;
+  auto health = grpc::health::v1::Health::NewStub(running.channel);
+  grpc::ClientContext context;
+  HealthCheckRequest request;
+  request.set_service(std::string(1 << 20, 'x'));
+  auto watch = health->Watch(&context, request);
+  HealthCheckResponse response;
+
+  EXPECT_FALSE(watch->Read(&response));
+  const grpc::Status status = watch->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(status.error_message(),
+            "service: expected a request of at most 1024 bytes, found 1048580");
+}
+
 TEST(ServerDrainTest, WhatDoesNotEndInTimeIsCancelled) {
   RunningServer running(
       [](Options& options) { options.drain_timeout = absl::ZeroDuration(); });

@@ -143,6 +143,35 @@ TEST(ServerTest, AnswersWithPiecesOfTheContext) {
   }
 }
 
+TEST(ServerTest, TheAnswersOfAResponseAreNoLongerThanClientsTake) {
+  RunningServer running;
+  const auto answer = [&](int spaces) {
+    v1::AnswerRequest request;
+    request.set_n_best(100);
+    v1::QuestionInput* input = request.add_inputs();
+    input->set_question("who came ?");
+    input->set_context(absl::StrCat("one two three", std::string(spaces, ' '),
+                                    "four five six"));
+    grpc::ClientContext context;
+    v1::AnswerResponse response;
+    const grpc::Status status =
+        running.inference->Answer(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.results_size() == 1 ? response.results(0)
+                                        : v1::AnswerResult();
+  };
+  const v1::AnswerResult all = answer(1);
+
+  // Each span across the spaces has a MiB; gRPC's clients take 4.
+  const v1::AnswerResult best = answer(1 << 20);
+
+  ASSERT_GE(best.answers_size(), 1);
+  EXPECT_LT(best.answers_size(), all.answers_size());
+  for (int i = 0; i < best.answers_size(); ++i) {
+    EXPECT_EQ(best.answers(i).logit(), all.answers(i).logit());
+  }
+}
+
 struct BadCall {
   std::string message;  // that the error must contain
   grpc::StatusCode code = grpc::StatusCode::INVALID_ARGUMENT;
