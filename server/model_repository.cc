@@ -119,9 +119,13 @@ absl::Status ModelRepository::LookAndLoad(const std::string& urgent) {
             [](const auto& a, const auto& b) {
               return std::tie(a.name, a.version) < std::tie(b.name, b.version);
             });
-  WarnOfUnreadable(found->unreadable);
+  NoteUnreadable(found->unreadable);
   for (auto& [key, version] : versions_) {
     version.there = unreadable_.contains(key.first);
+  }
+  for (const auto& [key, version] : labels_) {
+    if (!unreadable_.contains(key.first)) continue;
+    found->labels.push_back({key.first, key.second, version});
   }
   for (const FoundVersion& one : found->versions) {
     Version& version = versions_[{one.name, one.version}];
@@ -141,10 +145,11 @@ absl::Status ModelRepository::LookAndLoad(const std::string& urgent) {
   return absl::OkStatus();
 }
 
-void ModelRepository::WarnOfUnreadable(const std::vector<std::string>& names) {
+void ModelRepository::NoteUnreadable(const std::vector<std::string>& names) {
   std::set<std::string> unreadable(names.begin(), names.end());
   if (unreadable == unreadable_) return;
   unreadable_ = std::move(unreadable);
+  if (unreadable_.empty()) return;
   Log(LogLevel::kWarning,
       "folders of the model repository may not be read; their models stay",
       {{"names", absl::StrJoin(unreadable_, ", ")}});

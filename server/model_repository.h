@@ -107,7 +107,7 @@ class ModelRepository {
   // Loads a version and puts it in the place of what was served as it.
   void TryToLoad(const FoundVersion& found, Version& version)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(looking_);
-  void WarnOfUnreadable(const std::vector<std::string>& names)
+  void NoteUnreadable(const std::vector<std::string>& names)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(looking_);
   void MoveLabels(const std::vector<FoundLabel>& found)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(looking_);

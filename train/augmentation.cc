@@ -258,8 +258,8 @@ std::ofstream OpenCache(const std::string& path, const std::string& head,
   std::ofstream file(made, std::ios::binary | std::ios::trunc);
   file << head << '\n';
   for (const Example& example : examples) file << CacheLine(example);
-  std::error_code error;
   if (!file.flush()) return file;
+  std::error_code error;
   std::filesystem::rename(made, path, error);
   if (error) file.setstate(std::ios::failbit);
   return file;

@@ -299,6 +299,7 @@ TEST_F(ModelRepositoryTest, ARepositoryThatCannotBeReadChangesNothing) {
 
 TEST_F(ModelRepositoryTest, AFolderThatMayNotBeReadKeepsItsModelsAndNoOthers) {
   folder_.Add("a/1");
+  fs::create_symlink("1", folder_.Path("a/stable"));
   Look();
   folder_.Add("b/1");
   // Root may read everything; another user of the group all but one folder.
@@ -315,6 +316,7 @@ TEST_F(ModelRepositoryTest, AFolderThatMayNotBeReadKeepsItsModelsAndNoOthers) {
 
   setfsuid(geteuid());
   EXPECT_THAT(Served(), ElementsAre("a/1", "b/1"));
+  EXPECT_TRUE(registry_.Find("a", "stable").ok());
   fs::permissions(folder_.Path("a"), fs::perms::owner_all);
   folder_.Remove("a");
   Look();
