@@ -239,25 +239,66 @@ absl::Status CheckCommand(const std::string& command) {
                    "), found '", command, "'; see --help"));
 }
 
-// Flags that the command would not look at.
-absl::Status CheckUse(const CommandOptions& options) {
-  const bool evaluates = options.command == "evaluate";
-  if (!options.teacher.empty() && options.command != "finetune") {
-    return BadFlag("teacher",
-                   "only with finetune; ternarize takes it as --from",
-                   options.teacher);
-  }
-  if (!options.student.empty() && options.command != "ternarize") {
-    return BadFlag("student", "only with ternarize", options.student);
-  }
-  if (!options.logits_path.empty() && !evaluates) {
-    return BadFlag("logits", "only with evaluate", options.logits_path);
-  }
-  const bool has_answers = (evaluates || options.command == "score") &&
-                           options.task.question_answering;
-  if (!options.predictions_path.empty() && !has_answers) {
-    return BadFlag("predictions", "only with evaluate or score of squad",
-                   options.predictions_path);
+// Who looks at flags that not every command and task does.
+struct FlagReaders {
+  absl::string_view expected;
+  bool (*read)(const CommandOptions&);
+  std::vector<absl::string_view> flags;
+};
+
+bool Trains(const CommandOptions& options) {
+  return options.command == "finetune" || options.command == "ternarize";
+}
+
+bool Answers(const CommandOptions& options) {
+  return options.task.question_answering && !Trains(options);
+}
+
+const std::vector<FlagReaders>& ReadersOfFlags() {
+  static const auto* const readers = new std::vector<FlagReaders>{
+      {"only with finetune; ternarize takes it as --from",
+       [](const CommandOptions& o) { return o.command == "finetune"; },
+       {"teacher"}},
+      {"only with ternarize",
+       [](const CommandOptions& o) { return o.command == "ternarize"; },
+       {"calibrate", "distill_attention", "distill_hidden",
+        "distill_predictions", "student"}},
+      {"only with ternarize, and with evaluate --latent",
+       [](const CommandOptions& o) {
+         return o.command == "ternarize" || o.latent;
+       },
+       {"activations", "embedding_scale_per_row", "ternarizer", "weights"}},
+      {"only with finetune or ternarize",
+       Trains,
+       {"accumulate", "augment", "augment_candidates", "augment_model",
+        "augment_probability", "average", "checkpoint_interval", "clip",
+        "dropout", "epochs", "evaluations", "learning_rate", "out", "plot",
+        "resume", "stop_after", "warmup", "weight_decay"}},
+      {"only with evaluate",
+       [](const CommandOptions& o) { return o.command == "evaluate"; },
+       {"latent", "logits", "precision"}},
+      {"only with evaluate or score of squad", Answers, {"predictions"}},
+      {"only with task squad",
+       [](const CommandOptions& o) { return o.task.question_answering; },
+       {"doc_stride", "max_answer_tokens", "no_answer_threshold"}},
+      {"only with task tsv",
+       [](const CommandOptions& o) { return o.task.name == "tsv"; },
+       {"header", "label_column", "pair_column", "regression", "text_column"}},
+  };
+  return *readers;
+}
+
+// No flag may be given that the command or its task would not look at.
+absl::Status CheckUse(const CommandOptions& options, const ParsedFlags& given) {
+  for (const auto& [flag, value] : given.flags) {
+    for (const FlagReaders& readers : ReadersOfFlags()) {
+      const auto& flags = readers.flags;
+      if (readers.read(options) ||
+          std::find(flags.begin(), flags.end(), flag) == flags.end()) {
+        continue;
+      }
+      return BadFlag(flag, readers.expected, value);
+    }
   }
   return absl::OkStatus();
 }
@@ -330,16 +371,6 @@ absl::Status CheckAugmentation(const CommandOptions& options) {
 
 absl::Status CheckQuantization(const CommandOptions& options) {
   const Quantization& q = options.quantization;
-  const Quantization usual;
-  const bool read = options.command == "ternarize" || options.latent;
-  const bool changed = q.weights != usual.weights ||
-                       q.activations != usual.activations ||
-                       !q.embedding_scale_per_row;
-  if (changed && !read) {
-    return BadFlag("weights and --activations",
-                   "only with ternarize, and with evaluate --latent",
-                   absl::StrCat(Name(q.weights), ", ", Name(q.activations)));
-  }
   if (options.latent && q.weights == WeightScheme::kLat) {
     return BadFlag("weights",
                    "others for --latent, since LAT goes by the moments of a "
@@ -352,9 +383,6 @@ absl::Status CheckQuantization(const CommandOptions& options) {
 absl::Status CheckCalibration(const CommandOptions& options) {
   absl::Status status = CheckRange("calibrate", options.calibrate, 0, 1 << 20);
   if (!status.ok() || options.calibrate == 0) return status;
-  if (options.command != "ternarize") {
-    return BadFlag("calibrate", "only with ternarize", options.command);
-  }
   if (!options.student.empty()) {
     return BadFlag("calibrate", "--calibrate or --student, not both",
                    options.student);
@@ -464,7 +492,7 @@ absl::StatusOr<CommandOptions> ParseOptions(
                           absl::GetFlag(FLAGS_augment_probability),
                           absl::GetFlag(FLAGS_augment_candidates),
                           options.trainer.seed, options.windows.max_tokens};
-  status.Update(CheckUse(options));
+  status.Update(CheckUse(options, *parsed));
   status.Update(CheckPaths(options));
   status.Update(CheckAugmentation(options));
   status.Update(CheckNumbers(options));

@@ -295,6 +295,7 @@ TEST_F(ModelRepositoryTest, ARepositoryThatCannotBeReadChangesNothing) {
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(status.message()), HasSubstr(folder_.root()));
   EXPECT_THAT(Served(), ElementsAre("a/1"));
+  fs::rename(folder_.root() + "-away", folder_.root());
 }
 
 TEST_F(ModelRepositoryTest, AFolderThatMayNotBeReadKeepsItsModelsAndNoOthers) {

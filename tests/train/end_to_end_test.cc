@@ -501,10 +501,29 @@ TEST_F(EndToEndTest, BadFlagsAreNamed) {
   EXPECT_THAT(no_command.err, HasSubstr("found 'fly'"));
   EXPECT_THAT(Run("evaluate --latent --from=x").err,
               HasSubstr("--precision: expected trainer for --latent"));
-  EXPECT_THAT(Run("evaluate --weights=binary --from=x").err,
-              HasSubstr("--weights and --activations: expected only with"));
-  EXPECT_THAT(Run("finetune --predictions=y --from=x --out=z").err,
-              HasSubstr("--predictions: expected only with evaluate or score"));
+}
+
+TEST_F(EndToEndTest, AFlagThatNobodyWouldReadIsRefused) {
+  const auto expect = [this](const std::string& command,
+                             const std::string& problem) {
+    const Finished finished = Run(command + " --from=x");
+    EXPECT_EQ(finished.exit_code, 2) << command;
+    EXPECT_THAT(finished.err, HasSubstr(problem));
+  };
+  expect("evaluate --weights=binary",
+         "--weights: expected only with ternarize, and with evaluate --latent, "
+         "found 'binary'");
+  expect("finetune --out=z --predictions=y",
+         "--predictions: expected only with evaluate or score of squad");
+  expect("ternarize --out=z --teacher=y", "--teacher: expected only with");
+  expect("finetune --out=z --nodistill-hidden",
+         "--distill-hidden: expected only with ternarize, found 'false'");
+  expect("evaluate --augment=1",
+         "--augment: expected only with finetune or ternarize");
+  expect("evaluate --text-column=text",
+         "--text-column: expected only with task tsv, found 'text'");
+  expect("evaluate --doc-stride=64",
+         "--doc-stride: expected only with task squad");
 }
 
 TEST_F(EndToEndTest, ExplainsItself) {
