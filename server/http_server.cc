@@ -99,6 +99,11 @@ HttpResponse TooManyBytes(int64_t most) {
   return response;
 }
 
+void Observe(const std::function<void(absl::string_view)>& observer,
+             absl::string_view reason) {
+  if (observer != nullptr) observer(reason);
+}
+
 }  // namespace
 
 // One request and its response; the library's, from the first line of the
@@ -133,6 +138,13 @@ struct HttpServer::Library {
   void Receive(Exchange& exchange, absl::string_view piece);
   // False: the server is draining.
   bool HandOver(Exchange& exchange, MHD_Connection* connection);
+  // What the handler responded.
+  MHD_Result SendResponse(Exchange& exchange, MHD_Connection* connection)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(exchange.mutex);
+  MHD_Result SendShuttingDown(MHD_Connection* connection) {
+    Observe(server.observer_.refused, "shutting_down");
+    return Send(connection, ShuttingDown());
+  }
 
   HttpServer& server;
   MHD_Daemon* daemon = nullptr;
@@ -154,10 +166,12 @@ MHD_Result HttpServer::Library::Access(void* server, MHD_Connection* connection,
   }
   if (current.refusal.has_value()) return Send(connection, *current.refusal);
   if (!current.handed_over && !self.library_->HandOver(current, connection)) {
-    return Send(connection, ShuttingDown());
+    return self.library_->SendShuttingDown(connection);
   }
   std::lock_guard lock(current.mutex);
-  if (current.response.has_value()) return Send(connection, *current.response);
+  if (current.response.has_value()) {
+    return self.library_->SendResponse(current, connection);
+  }
   current.suspended = true;
   MHD_suspend_connection(connection);
   return MHD_YES;
@@ -177,7 +191,7 @@ MHD_Result HttpServer::Library::Begin(MHD_Connection* connection,
   begun->request.path = url;
   MHD_get_connection_values(connection, MHD_HEADER_KIND, &AddHeader,
                             &begun->request.headers);
-  if (draining) return Send(connection, ShuttingDown());
+  if (draining) return SendShuttingDown(connection);
   if (server.check_ != nullptr) {
     const auto refusal = server.check_(begun->request);
     if (refusal.has_value()) return Send(connection, *refusal);
@@ -187,6 +201,7 @@ MHD_Result HttpServer::Library::Begin(MHD_Connection* connection,
   if (length != begun->request.headers.end() &&
       absl::SimpleAtoi(length->second, &bytes) &&
       bytes > server.options_.max_body_bytes) {
+    Observe(server.observer_.refused, "invalid");
     return Send(connection,
                 TooLarge(server.options_.max_body_bytes, absl::StrCat(bytes)));
   }
@@ -204,8 +219,10 @@ void HttpServer::Library::Receive(Exchange& exchange, absl::string_view piece) {
   const int64_t incoming = server.incoming_bytes_ +=
       static_cast<int64_t>(piece.size());
   if (bytes > options.max_body_bytes) {
+    Observe(server.observer_.refused, "invalid");
     exchange.refusal = TooLarge(options.max_body_bytes, "more");
   } else if (incoming > options.max_incoming_bytes) {
+    Observe(server.observer_.refused, "incoming_full");
     exchange.refusal = TooManyBytes(options.max_incoming_bytes);
   } else {
     return;
@@ -233,6 +250,14 @@ bool HttpServer::Library::HandOver(Exchange& exchange,
   return true;
 }
 
+MHD_Result HttpServer::Library::SendResponse(Exchange& exchange,
+                                             MHD_Connection* connection) {
+  const HttpResponse response = *std::move(exchange.response);
+  server.AddOutgoing(SocketOf(connection),
+                     static_cast<int64_t>(response.body.size()));
+  return Send(connection, response);
+}
+
 void HttpServer::Library::Completed(void* server, MHD_Connection* connection,
                                     void** exchange,
                                     MHD_RequestTerminationCode) {
@@ -249,6 +274,7 @@ void HttpServer::Library::Completed(void* server, MHD_Connection* connection,
   }
   std::lock_guard lock(self.mutex_);
   self.waiting_since_[SocketOf(connection)] = MonotonicClock().Now();
+  self.ForgetOutgoing(SocketOf(connection));
   if (ended->handed_over && --self.accepted_ == 0) self.none_.notify_all();
 }
 
@@ -275,6 +301,30 @@ void HttpServer::MakeRoom() {
   if (longest == waiting_since_.end()) return;
   shutdown(longest->first, SHUT_RDWR);
   waiting_since_.erase(longest);
+  Observe(observer_.closed, "too_many");
+}
+
+void HttpServer::AddOutgoing(int connection, int64_t bytes) {
+  std::lock_guard lock(mutex_);
+  outgoing_[connection] = {MonotonicClock().Now(), bytes};
+  outgoing_bytes_ += bytes;
+  while (outgoing_bytes_ > options_.max_outgoing_bytes &&
+         outgoing_.size() > 1) {
+    const auto longest = std::min_element(
+        outgoing_.begin(), outgoing_.end(), [](const auto& a, const auto& b) {
+          return a.second.since < b.second.since;
+        });
+    shutdown(longest->first, SHUT_RDWR);
+    ForgetOutgoing(longest->first);
+    Observe(observer_.closed, "slow_response");
+  }
+}
+
+void HttpServer::ForgetOutgoing(int connection) {
+  const auto found = outgoing_.find(connection);
+  if (found == outgoing_.end()) return;
+  outgoing_bytes_ -= found->second.bytes;
+  outgoing_.erase(found);
 }
 
 void HttpServer::Sweep() {
@@ -283,25 +333,32 @@ void HttpServer::Sweep() {
       lock, absl::ToChronoNanoseconds(options_.request_timeout / 10),
       [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_; })) {
     const absl::Time since = MonotonicClock().Now() - options_.request_timeout;
-    for (const auto& [connection, waiting_since] : waiting_since_) {
+    for (auto it = waiting_since_.begin(); it != waiting_since_.end();) {
+      const auto [connection, waiting_since] = *it++;
+      if (waiting_since >= since) continue;
       // The library sees its end and closes it.
-      if (waiting_since < since) shutdown(connection, SHUT_RDWR);
+      shutdown(connection, SHUT_RDWR);
+      waiting_since_.erase(connection);
+      Observe(observer_.closed, "no_request");
     }
   }
 }
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Listen(
-    const Options& options, Handler handler, Check check) {
-  auto server = std::unique_ptr<HttpServer>(
-      new HttpServer(options, std::move(handler), std::move(check)));
+    const Options& options, Handler handler, Check check,
+    HttpObserver observer) {
+  auto server = std::unique_ptr<HttpServer>(new HttpServer(
+      options, std::move(handler), std::move(check), std::move(observer)));
   if (absl::Status status = server->Start(); !status.ok()) return status;
   return server;
 }
 
-HttpServer::HttpServer(const Options& options, Handler handler, Check check)
+HttpServer::HttpServer(const Options& options, Handler handler, Check check,
+                       HttpObserver observer)
     : options_(options),
       handler_(std::move(handler)),
-      check_(std::move(check)) {}
+      check_(std::move(check)),
+      observer_(std::move(observer)) {}
 
 absl::Status HttpServer::Start() {
   library_ = std::make_unique<Library>(Library{.server = *this});

@@ -299,6 +299,11 @@ struct Metrics::Impl {
           "Connections of gRPC that were closed at once, since the limit of "
           "open files is near.")
           .Add({});
+  prometheus::Family<prometheus::Counter>& closed_http_connections =
+      Add(*registry, prometheus::BuildCounter(),
+          "tern_http_connections_closed_total",
+          "Connections of HTTP that the server closed, since there were too "
+          "many, no request came in full, or a response was not taken.");
   prometheus::Family<prometheus::Counter>& model_loads =
       Add(*registry, prometheus::BuildCounter(), "tern_model_loads_total",
           "Versions of models that were loaded, or refused.");
@@ -324,9 +329,13 @@ Metrics::Metrics(const Scheduler* scheduler)
       .Add({{"version", Version()}, {"compiler", TERN_COMPILER}})
       .Set(1);
   for (const char* reason :
-       {"invalid", "not_found", "queue_full", "quota", "expired", "cancelled",
-        "shutting_down", "unauthenticated", "permission_denied", "other"}) {
+       {"invalid", "not_found", "queue_full", "incoming_full", "quota",
+        "expired", "cancelled", "shutting_down", "unauthenticated",
+        "permission_denied", "other"}) {
     impl_->rejected.Add({{"reason", reason}});
+  }
+  for (const char* reason : {"too_many", "no_request", "slow_response"}) {
+    impl_->closed_http_connections.Add({{"reason", reason}});
   }
 }
 
@@ -450,6 +459,11 @@ ModelTotals Metrics::TotalsOf(absl::string_view model) const {
 
 void Metrics::CountRefusedConnection() {
   impl_->refused_connections.Increment();
+}
+
+void Metrics::CountClosedHttpConnection(absl::string_view reason) {
+  impl_->closed_http_connections.Add({{"reason", std::string(reason)}})
+      .Increment();
 }
 
 void Metrics::SetStuckWorkers(int workers) {

@@ -73,6 +73,8 @@ class Metrics {
   void CountLoad(const std::string& model, bool loaded);
   // A connection that was closed at once for lack of files.
   void CountRefusedConnection();
+  // One of HTTP that the server ended; `reason` is a fixed word.
+  void CountClosedHttpConnection(absl::string_view reason);
   // Workers that the watchdog found stuck.
   void SetStuckWorkers(int workers);
   // Of the certificate that the server shows.

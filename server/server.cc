@@ -246,7 +246,8 @@ absl::Status Server::ListenForHttp() {
   auto server = HttpServer::Listen(
       {.address = options_.http_listen,
        .max_body_bytes = options_.max_message_bytes,
-       .max_incoming_bytes = TransportBytes(options_)},
+       .max_incoming_bytes = TransportBytes(options_),
+       .max_outgoing_bytes = TransportBytes(options_)},
       [this](const HttpRequest& request, const HttpServer::Respond& respond) {
         http_gateway_.Handle(request, respond);
       },
@@ -255,7 +256,13 @@ absl::Status Server::ListenForHttp() {
         const absl::Status allowed = credentials_->CheckHttp(
             request.path, found == request.headers.end() ? "" : found->second);
         return HttpGateway::Refuse(request, allowed);
-      });
+      },
+      {.refused =
+           [this](absl::string_view reason) { metrics_.CountRejected(reason); },
+       .closed =
+           [this](absl::string_view reason) {
+             metrics_.CountClosedHttpConnection(reason);
+           }});
   if (!server.ok()) return server.status();
   http_server_ = *std::move(server);
   http_address_ = WithPort(options_.http_listen, http_server_->port());

@@ -3,11 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <future>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -18,7 +21,11 @@ namespace tern {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 constexpr char kGet[] = "GET / HTTP/1.1\r\nHost: localhost\r\n";
@@ -50,6 +57,34 @@ std::string PostUntil(const HttpServer& server, const std::string& body,
   return answer;
 }
 
+// Reads until more than `enough` bytes have come, or no more do.
+size_t ReceivedBytes(RawConnection& connection, size_t enough) {
+  size_t received = 0;
+  for (size_t bytes = 1; bytes > 0 && received <= enough; received += bytes) {
+    bytes = connection.Receive(absl::Seconds(60)).size();
+  }
+  return received;
+}
+
+// What a server's observer is told.
+class Reasons {
+ public:
+  std::function<void(absl::string_view)> Keep() {
+    return [this](absl::string_view reason) {
+      std::lock_guard lock(mutex_);
+      kept_.emplace_back(reason);
+    };
+  }
+  std::vector<std::string> kept() {
+    std::lock_guard lock(mutex_);
+    return kept_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::string> kept_ ABSL_GUARDED_BY(mutex_);
+};
+
 TEST(HttpServerTest, ARequestThatComesTooSlowlyEndsItsConnection) {
   const auto server = HttpServer::Listen(
       {.address = "127.0.0.1:0", .request_timeout = absl::Milliseconds(500)},
@@ -80,11 +115,13 @@ TEST(HttpServerTest, ARequestThatComesTooSlowlyEndsItsConnection) {
 // the library may see the data only.
 TEST(HttpServerTest,
      ClosesTheConnectionThatHasWaitedLongestWhereThereAreTooMany) {
+  Reasons closed;
   const auto server = HttpServer::Listen(
       {.address = "127.0.0.1:0", .max_connections = 8},
       [](const HttpRequest&, const HttpServer::Respond& respond) {
         respond({.body = "done"});
-      });
+      },
+      nullptr, {.closed = closed.Keep()});
   ASSERT_TRUE(server.ok()) << server.status();
   const std::string target = absl::StrCat("127.0.0.1:", (*server)->port());
   std::vector<RawConnection> slow;
@@ -102,6 +139,7 @@ TEST(HttpServerTest,
   EXPECT_THAT(prompt->Receive(absl::Seconds(20)), StartsWith("HTTP/1.1 200"));
   slow.front().Receive(absl::Seconds(20));
   EXPECT_TRUE(slow.front().closed());
+  EXPECT_THAT(closed.kept(), AllOf(Each("too_many"), Not(IsEmpty())));
 }
 
 TEST(HttpServerTest, WhatTheCheckRefusesIsAnsweredBeforeItsBodyComes) {
@@ -128,11 +166,13 @@ TEST(HttpServerTest, WhatTheCheckRefusesIsAnsweredBeforeItsBodyComes) {
 TEST(HttpServerTest, BodiesOnTheirWayHaveABoundOverAllConnections) {
   const std::string body(1000, 'x');
   const std::string half(600, 'x');
+  Reasons refused;
   const auto server = HttpServer::Listen(
       {.address = "127.0.0.1:0", .max_incoming_bytes = 1500},
       [](const HttpRequest&, const HttpServer::Respond& respond) {
         respond({});
-      });
+      },
+      nullptr, {.refused = refused.Keep()});
   ASSERT_TRUE(server.ok()) << server.status();
 
   RawConnection first = BeginPost(**server, 2 * half.size());
@@ -149,6 +189,36 @@ TEST(HttpServerTest, BodiesOnTheirWayHaveABoundOverAllConnections) {
   gone.reset();
   EXPECT_THAT(PostUntil(**server, body, "HTTP/1.1 200"),
               StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(refused.kept(), Each("incoming_full"));
+}
+
+TEST(HttpServerTest, ResponsesThatNobodyTakesHaveABoundOverAllConnections) {
+  // No socket's buffers hold one.
+  constexpr size_t kBytes = 16 << 20;
+  Reasons closed;
+  const auto server = HttpServer::Listen(
+      {.address = "127.0.0.1:0", .max_outgoing_bytes = kBytes + 1000},
+      [](const HttpRequest&, const HttpServer::Respond& respond) {
+        respond({.body = std::string(kBytes, 'x')});
+      },
+      nullptr, {.closed = closed.Keep()});
+  ASSERT_TRUE(server.ok()) << server.status();
+  const std::string target = absl::StrCat("127.0.0.1:", (*server)->port());
+  auto slow = RawConnection::Open(target);
+  ASSERT_TRUE(slow.ok());
+  auto prompt = RawConnection::Open(target);
+  ASSERT_TRUE(prompt.ok());
+
+  slow->Send(absl::StrCat(kGet, "\r\n"));
+  size_t slow_bytes = slow->Receive(absl::Seconds(60)).size();
+  EXPECT_THAT(closed.kept(), IsEmpty());
+  prompt->Send(absl::StrCat(kGet, "\r\n"));
+  EXPECT_GT(ReceivedBytes(*prompt, kBytes), kBytes);
+  slow_bytes += ReceivedBytes(*slow, kBytes);
+
+  EXPECT_LT(slow_bytes, kBytes);
+  EXPECT_TRUE(slow->closed());
+  EXPECT_THAT(closed.kept(), ElementsAre("slow_response"));
 }
 
 TEST(HttpServerTest, OnlyAPostsBodyIsKept) {
