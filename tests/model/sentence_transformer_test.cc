@@ -163,6 +163,7 @@ TEST_F(SentenceTransformerTest, ATernaryFolderEmbedsAsTheOneItWasMadeFrom) {
   EXPECT_EQ(config.embedding.pooling, Pooling::kMean);
   EXPECT_TRUE(config.embedding.normalize);
   EXPECT_EQ(config.embedding.max_tokens, 12);
+  fs::remove_all(to);
 }
 
 }  // namespace
