@@ -299,9 +299,9 @@ void HttpServer::MakeRoom() {
       waiting_since_.begin(), waiting_since_.end(),
       [](const auto& a, const auto& b) { return a.second < b.second; });
   if (longest == waiting_since_.end()) return;
+  Observe(observer_.closed, "too_many");
   shutdown(longest->first, SHUT_RDWR);
   waiting_since_.erase(longest);
-  Observe(observer_.closed, "too_many");
 }
 
 void HttpServer::AddOutgoing(int connection, int64_t bytes) {
@@ -314,9 +314,9 @@ void HttpServer::AddOutgoing(int connection, int64_t bytes) {
         outgoing_.begin(), outgoing_.end(), [](const auto& a, const auto& b) {
           return a.second.since < b.second.since;
         });
+    Observe(observer_.closed, "slow_response");
     shutdown(longest->first, SHUT_RDWR);
     ForgetOutgoing(longest->first);
-    Observe(observer_.closed, "slow_response");
   }
 }
 
@@ -336,10 +336,10 @@ void HttpServer::Sweep() {
     for (auto it = waiting_since_.begin(); it != waiting_since_.end();) {
       const auto [connection, waiting_since] = *it++;
       if (waiting_since >= since) continue;
+      Observe(observer_.closed, "no_request");
       // The library sees its end and closes it.
       shutdown(connection, SHUT_RDWR);
       waiting_since_.erase(connection);
-      Observe(observer_.closed, "no_request");
     }
   }
 }
