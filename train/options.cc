@@ -239,7 +239,8 @@ absl::Status CheckCommand(const std::string& command) {
                    "), found '", command, "'; see --help"));
 }
 
-// Who looks at flags that not every command and task does.
+// Who looks at flags that not every command and task does. Not listed are those
+// that a task's commands are often given alike: data, batches, threads, seed.
 struct FlagReaders {
   absl::string_view expected;
   bool (*read)(const CommandOptions&);
@@ -277,6 +278,9 @@ const std::vector<FlagReaders>& ReadersOfFlags() {
       {"only with evaluate",
        [](const CommandOptions& o) { return o.command == "evaluate"; },
        {"latent", "logits", "precision"}},
+      {"only with finetune, ternarize or evaluate",
+       [](const CommandOptions& o) { return o.command != "score"; },
+       {"from"}},
       {"only with evaluate or score of squad", Answers, {"predictions"}},
       {"only with task squad",
        [](const CommandOptions& o) { return o.task.question_answering; },
@@ -288,7 +292,7 @@ const std::vector<FlagReaders>& ReadersOfFlags() {
   return *readers;
 }
 
-// No flag may be given that the command or its task would not look at.
+// No flag of that table may be given where nobody looks at it.
 absl::Status CheckUse(const CommandOptions& options, const ParsedFlags& given) {
   for (const auto& [flag, value] : given.flags) {
     for (const FlagReaders& readers : ReadersOfFlags()) {

@@ -510,6 +510,8 @@ TEST_F(EndToEndTest, AFlagThatNobodyWouldReadIsRefused) {
     EXPECT_EQ(finished.exit_code, 2) << command;
     EXPECT_THAT(finished.err, HasSubstr(problem));
   };
+  expect("score --predictions=y --task=squad --dev-file=z",
+         "--from: expected only with finetune, ternarize or evaluate");
   expect("evaluate --weights=binary",
          "--weights: expected only with ternarize, and with evaluate --latent, "
          "found 'binary'");
