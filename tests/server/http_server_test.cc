@@ -194,6 +194,25 @@ TEST(HttpServerTest, BodiesOnTheirWayHaveABoundOverAllConnections) {
   EXPECT_THAT(refused.kept(), AllOf(Each("incoming_full"), Not(IsEmpty())));
 }
 
+TEST(HttpServerTest, ABodyThatSaysThatItIsTooLongIsRefusedBeforeItComes) {
+  Reasons refused;
+  const auto server = HttpServer::Listen(
+      {.address = "127.0.0.1:0", .max_body_bytes = 10},
+      [](const HttpRequest&, const HttpServer::Respond& respond) {
+        respond({});
+      },
+      nullptr, {.refused = refused.Keep()});
+  ASSERT_TRUE(server.ok()) << server.status();
+  RawConnection connection = Connect(**server);
+
+  connection.Send(
+      "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 11\r\n\r\n");
+
+  EXPECT_THAT(connection.Receive(absl::Seconds(60)),
+              StartsWith("HTTP/1.1 413"));
+  EXPECT_THAT(refused.kept(), ElementsAre("invalid"));
+}
+
 TEST(HttpServerTest, ResponsesThatNobodyTakesHaveABoundOverAllConnections) {
   // No socket's buffers hold one.
   constexpr size_t kBytes = 16 << 20;
