@@ -15,6 +15,11 @@ namespace tern {
 namespace {
 
 constexpr char kWordEmbeddings[] = "bert.embeddings.word_embeddings.weight";
+constexpr char kDenseWeight[] = "cls.predictions.transform.dense.weight";
+constexpr char kDenseBias[] = "cls.predictions.transform.dense.bias";
+constexpr char kNormWeight[] = "cls.predictions.transform.LayerNorm.weight";
+constexpr char kNormBias[] = "cls.predictions.transform.LayerNorm.bias";
+constexpr char kBias[] = "cls.predictions.bias";
 
 absl::Status ReadTensor(const Safetensors& file, const std::string& name,
                         const std::vector<int64_t>& shape,
@@ -41,19 +46,13 @@ absl::StatusOr<MaskedLm> MaskedLm::Load(const BertConfig& config,
   if (!file.ok()) return file.status();
   MaskedLm lm(*std::move(encoder));
   const int64_t hidden = config.hidden_size;
-  const std::string head = "cls.predictions.";
-  const std::string transform = head + "transform.";
   absl::Status status;
-  status.Update(ReadTensor(**file, transform + "dense.weight", {hidden, hidden},
-                           lm.dense_weight_));
   status.Update(
-      ReadTensor(**file, transform + "dense.bias", {hidden}, lm.dense_bias_));
-  status.Update(ReadTensor(**file, transform + "LayerNorm.weight", {hidden},
-                           lm.norm_weight_));
-  status.Update(ReadTensor(**file, transform + "LayerNorm.bias", {hidden},
-                           lm.norm_bias_));
-  status.Update(
-      ReadTensor(**file, head + "bias", {config.vocabulary_size}, lm.bias_));
+      ReadTensor(**file, kDenseWeight, {hidden, hidden}, lm.dense_weight_));
+  status.Update(ReadTensor(**file, kDenseBias, {hidden}, lm.dense_bias_));
+  status.Update(ReadTensor(**file, kNormWeight, {hidden}, lm.norm_weight_));
+  status.Update(ReadTensor(**file, kNormBias, {hidden}, lm.norm_bias_));
+  status.Update(ReadTensor(**file, kBias, {config.vocabulary_size}, lm.bias_));
   if (!status.ok()) return status;
   return lm;
 }
@@ -70,6 +69,16 @@ torch::Tensor MaskedLm::Logits(const TokenBatch& batch,
   return MatrixProduct(y,
                        encoder_.parameters().at(kWordEmbeddings).detach().t())
       .add_(bias_);
+}
+
+TensorMap MaskedLm::parameters() const {
+  TensorMap parameters = encoder_.parameters();
+  parameters[kDenseWeight] = dense_weight_;
+  parameters[kDenseBias] = dense_bias_;
+  parameters[kNormWeight] = norm_weight_;
+  parameters[kNormBias] = norm_bias_;
+  parameters[kBias] = bias_;
+  return parameters;
 }
 
 }  // namespace tern

@@ -31,6 +31,9 @@ class MaskedLm {
   torch::Tensor Logits(const TokenBatch& batch,
                        const torch::Tensor& rows) const;
 
+  // Of the encoder and the head, by name.
+  TensorMap parameters() const;
+
  private:
   explicit MaskedLm(BertModule encoder) : encoder_(std::move(encoder)) {}
 

@@ -15,6 +15,7 @@
 #include "model/json_file.h"
 #include "tokenizer/tokenizer.h"
 #include "train/augmentation.h"
+#include "train/fingerprint.h"
 #include "train/masked_lm.h"
 #include "train/run_folder.h"
 #include "train/squad_metric.h"
@@ -139,9 +140,9 @@ absl::StatusOr<TokenizedDataset> ReadCopies(const CommandOptions& options,
         return lm->Logits(batch, rows);
       },
       augmentation,
-      absl::StrFormat("%s --seed=%d --max-tokens=%d",
+      absl::StrFormat("%s --seed=%d --max-tokens=%d model=%s",
                       DescribeAugmentation(options), augmentation.seed,
-                      augmentation.max_tokens),
+                      augmentation.max_tokens, Fingerprint(lm->parameters())),
       run.augmented());
   if (!copies.ok()) return copies.status();
   const absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer =

@@ -351,6 +351,12 @@ TEST_F(EndToEndTest, AugmentationTrainsOnRewrittenCopies) {
   ASSERT_EQ(Run(arguments(second)).exit_code, 0);
   EXPECT_EQ(Contents(second + "/augmented.tsv"), copies);
 
+  // Other words fit by another model, in the same folder though it is.
+  ASSERT_TRUE(WriteTinyMaskedLm(folder_ + "/lm", /*seed=*/2).ok());
+  ASSERT_EQ(Run(arguments(second)).exit_code, 0);
+  EXPECT_NE(Contents(second + "/augmented.tsv").substr(copies.find('\n')),
+            copies.substr(copies.find('\n')));
+
   const Finished without_head =
       Run("finetune --augment=2 --augment-model=" + folder_ +
           "/tiny --from=" + folder_ + "/tiny --out=" + folder_ + "/third");

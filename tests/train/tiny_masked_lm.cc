@@ -12,7 +12,7 @@
 
 namespace tern {
 
-absl::Status WriteTinyMaskedLm(const std::string& folder) {
+absl::Status WriteTinyMaskedLm(const std::string& folder, uint32_t seed) {
   const TinyModelOptions options;
   absl::Status status = WriteTinyModel(folder, options);
   if (!status.ok()) return status;
@@ -21,7 +21,7 @@ absl::Status WriteTinyMaskedLm(const std::string& folder) {
       Safetensors::Open(path);
   if (!file.ok()) return file.status();
   std::map<std::string, Tensor> tensors = (*file)->tensors();
-  std::mt19937 random(1);
+  std::mt19937 random(seed);
   std::list<std::vector<float>> made;
   const auto add = [&](const std::string& name, std::vector<int64_t> shape) {
     int64_t size = 1;

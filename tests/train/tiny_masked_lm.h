@@ -3,6 +3,7 @@
 #ifndef TERN_TESTS_TRAIN_TINY_MASKED_LM_H_
 #define TERN_TESTS_TRAIN_TINY_MASKED_LM_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
@@ -10,8 +11,8 @@
 namespace tern {
 
 // WriteTinyModel's folder with random "cls.predictions" tensors beside the
-// others. The same bytes each time.
-absl::Status WriteTinyMaskedLm(const std::string& folder);
+// others, drawn by `seed`. The same bytes each time.
+absl::Status WriteTinyMaskedLm(const std::string& folder, uint32_t seed = 1);
 
 }  // namespace tern
 
