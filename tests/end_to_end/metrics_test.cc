@@ -9,6 +9,7 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -22,17 +23,22 @@ namespace {
 
 using ::testing::IsEmpty;
 
-// A port that was free a moment ago.
+// A port that was free a moment ago, below those that the kernel hands out,
+// which another test may get before it is listened on.
 int FreePort() {
-  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  EXPECT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
-  getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
-  close(listener);
-  return ntohs(address.sin_port);
+  std::random_device random;
+  while (true) {
+    const int port = std::uniform_int_distribution(20000, 32767)(random);
+    const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const int bound =
+        bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address);
+    close(listener);
+    if (bound == 0) return port;
+  }
 }
 
 class MetricsTest : public ::testing::Test {

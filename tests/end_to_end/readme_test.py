@@ -8,8 +8,10 @@ it; "..." there stands for anything. A ```sh block holds commands that print
 nothing worth showing; a `script/server` among them must come to serve. Programs
 run from BIN, on ports of this test's own, and /path/to/folder is a small model.
 """
+import contextlib
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -26,9 +28,12 @@ SECONDS_TO_SERVE = 120
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below those that the kernel hands out, which another test may get first."""
+    while True:
+        port = random.randrange(20000, 32768)
+        with contextlib.suppress(OSError), socket.socket() as s:
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 def blocks(language):
