@@ -15,6 +15,24 @@ double SumOf(const double (&lanes)[kLanes]) {
   return sum;
 }
 
+// The mean of |w| over t != 0, weighted by d. NaN where t is 0 everywhere.
+double WeightedMeanOfKept(const float* w, const float* d, size_t size,
+                          const int8_t* t) {
+  double magnitudes[kLanes] = {};
+  double weights[kLanes] = {};
+  const auto add = [&](size_t i, size_t lane) {
+    const float kept = d[i] * std::abs(t[i]);
+    magnitudes[lane] += static_cast<double>(kept) * std::fabs(w[i]);
+    weights[lane] += kept;
+  };
+  const size_t whole = size - size % kLanes;
+  for (size_t i = 0; i < whole; i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) add(i + lane, lane);
+  }
+  for (size_t i = whole; i < size; ++i) add(i, i - whole);
+  return SumOf(magnitudes) / SumOf(weights);
+}
+
 }  // namespace
 
 float TernarizeTwn(const float* w, size_t size, int8_t* t) {
@@ -56,22 +74,18 @@ float TernarizeLat(const float* w, const float* d, size_t size, int8_t* t) {
   // It ends by itself, since no T returns; seldom after more than ten turns.
   constexpr int kMaxTurns = 100;
   for (int turn = 0; turn < kMaxTurns; ++turn) {
-    double weighted_magnitude = 0;
-    double weight = 0;
+    const double mean = WeightedMeanOfKept(w, d, size, t);
+    if (std::isnan(mean)) break;  // nothing is kept
+    alpha = static_cast<float>(mean);
+    const float threshold = alpha / 2;
+    int8_t changes = 0;
     for (size_t i = 0; i < size; ++i) {
-      if (t[i] == 0) continue;
-      weighted_magnitude += static_cast<double>(d[i]) * std::fabs(w[i]);
-      weight += d[i];
-    }
-    if (weight == 0) break;
-    alpha = static_cast<float>(weighted_magnitude / weight);
-    bool changed = false;
-    for (size_t i = 0; i < size; ++i) {
-      const int8_t best = std::fabs(w[i]) <= alpha / 2 ? 0 : w[i] > 0 ? 1 : -1;
-      changed |= best != t[i];
+      const int8_t best =
+          static_cast<int8_t>((w[i] > threshold) - (w[i] < -threshold));
+      changes |= best ^ t[i];
       t[i] = best;
     }
-    if (!changed) break;
+    if (changes == 0) break;
   }
   return alpha;
 }
