@@ -1,6 +1,7 @@
 #include "kernels/ternarize.h"
 
 #include <cmath>
+#include <cstdlib>
 
 namespace tern {
 
