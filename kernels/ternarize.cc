@@ -1,7 +1,7 @@
 #include "kernels/ternarize.h"
 
 #include <cmath>
-#include <cstdlib>
+#include <cstdint>
 
 namespace tern {
 
@@ -16,27 +16,9 @@ double SumOf(const double (&lanes)[kLanes]) {
   return sum;
 }
 
-// The mean of |w| over t != 0, weighted by d. NaN where t is 0 everywhere.
-double WeightedMeanOfKept(const float* w, const float* d, size_t size,
-                          const int8_t* t) {
-  double magnitudes[kLanes] = {};
-  double weights[kLanes] = {};
-  const auto add = [&](size_t i, size_t lane) {
-    const float kept = d[i] * std::abs(t[i]);
-    magnitudes[lane] += static_cast<double>(kept) * std::fabs(w[i]);
-    weights[lane] += kept;
-  };
-  const size_t whole = size - size % kLanes;
-  for (size_t i = 0; i < whole; i += kLanes) {
-    for (size_t lane = 0; lane < kLanes; ++lane) add(i + lane, lane);
-  }
-  for (size_t i = whole; i < size; ++i) add(i, i - whole);
-  return SumOf(magnitudes) / SumOf(weights);
-}
-
-}  // namespace
-
-float TernarizeTwn(const float* w, size_t size, int8_t* t) {
+// The largest float up to TWN's delta: a float is above delta where it is above
+// that.
+float TwnThreshold(const float* w, size_t size) {
   const size_t whole = size - size % kLanes;
   double magnitudes[kLanes] = {};
   for (size_t i = 0; i < whole; i += kLanes) {
@@ -48,14 +30,51 @@ float TernarizeTwn(const float* w, size_t size, int8_t* t) {
     magnitudes[i - whole] += std::fabs(w[i]);
   }
   const double delta = size == 0 ? 0 : 0.7 * SumOf(magnitudes) / size;
-  // A float is above delta where it is above the largest float up to delta.
-  float threshold = static_cast<float>(delta);
-  if (threshold > delta) threshold = std::nextafter(threshold, 0.0f);
+  const float threshold = static_cast<float>(delta);
+  return threshold > delta ? std::nextafter(threshold, 0.0f) : threshold;
+}
 
+void RoundToSigns(const float* w, float threshold, size_t size, int8_t* t) {
   for (size_t i = 0; i < size; ++i) {
     t[i] = static_cast<int8_t>((w[i] > threshold) - (w[i] < -threshold));
   }
+}
 
+// Of the weights above a threshold.
+struct Kept {
+  size_t count = 0;
+  double mean = 0;  // of |w|, weighted by d; NaN where there is none
+};
+
+Kept KeptAbove(float threshold, const float* w, const float* d, size_t size) {
+  double magnitudes[kLanes] = {};
+  double weights[kLanes] = {};
+  uint32_t counts[kLanes] = {};
+  const auto add = [&](size_t i, size_t lane) {
+    const float magnitude = std::fabs(w[i]);
+    const bool kept = magnitude > threshold;
+    const double weight = d[i] * static_cast<float>(kept);
+    magnitudes[lane] += weight * magnitude;
+    weights[lane] += weight;
+    counts[lane] += kept;
+  };
+  const size_t whole = size - size % kLanes;
+  for (size_t i = 0; i < whole; i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) add(i + lane, lane);
+  }
+  for (size_t i = whole; i < size; ++i) add(i, i - whole);
+  Kept sum;
+  for (uint32_t count : counts) sum.count += count;
+  sum.mean = SumOf(magnitudes) / SumOf(weights);
+  return sum;
+}
+
+}  // namespace
+
+float TernarizeTwn(const float* w, size_t size, int8_t* t) {
+  RoundToSigns(w, TwnThreshold(w, size), size, t);
+
+  const size_t whole = size - size % kLanes;
   double kept_magnitudes[kLanes] = {};
   for (size_t i = 0; i < whole; i += kLanes) {
     for (size_t lane = 0; lane < kLanes; ++lane) {
@@ -71,23 +90,19 @@ float TernarizeTwn(const float* w, size_t size, int8_t* t) {
 }
 
 float TernarizeLat(const float* w, const float* d, size_t size, int8_t* t) {
-  float alpha = TernarizeTwn(w, size, t);
+  float alpha = 0;
+  float threshold = TwnThreshold(w, size);
+  Kept kept = KeptAbove(threshold, w, d, size);
   // It ends by itself, since no T returns; seldom after more than ten turns.
   constexpr int kMaxTurns = 100;
-  for (int turn = 0; turn < kMaxTurns; ++turn) {
-    const double mean = WeightedMeanOfKept(w, d, size, t);
-    if (std::isnan(mean)) break;  // nothing is kept
-    alpha = static_cast<float>(mean);
-    const float threshold = alpha / 2;
-    int8_t changes = 0;
-    for (size_t i = 0; i < size; ++i) {
-      const int8_t best =
-          static_cast<int8_t>((w[i] > threshold) - (w[i] < -threshold));
-      changes |= best ^ t[i];
-      t[i] = best;
-    }
-    if (changes == 0) break;
+  for (int turn = 0; turn < kMaxTurns && kept.count > 0; ++turn) {
+    alpha = static_cast<float>(kept.mean);
+    threshold = alpha / 2;
+    const size_t count = kept.count;
+    kept = KeptAbove(threshold, w, d, size);
+    if (kept.count == count) break;  // one T's kept are among the other's
   }
+  RoundToSigns(w, threshold, size, t);
   return alpha;
 }
 
