@@ -7,8 +7,18 @@ namespace tern {
 
 namespace {
 
-// Sums in lanes: one after the other they would wait for each other.
+// Sums run in lanes: one after the other they would wait for each other.
 constexpr size_t kLanes = 8;
+
+// add(i, lane) for each i below `size`.
+template <typename Add>
+void ForLanes(size_t size, Add add) {
+  const size_t whole = size - size % kLanes;
+  for (size_t i = 0; i < whole; i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) add(i + lane, lane);
+  }
+  for (size_t i = whole; i < size; ++i) add(i, i - whole);
+}
 
 double SumOf(const double (&lanes)[kLanes]) {
   double sum = 0;
@@ -19,16 +29,9 @@ double SumOf(const double (&lanes)[kLanes]) {
 // The largest float up to TWN's delta: a float is above delta where it is above
 // that.
 float TwnThreshold(const float* w, size_t size) {
-  const size_t whole = size - size % kLanes;
   double magnitudes[kLanes] = {};
-  for (size_t i = 0; i < whole; i += kLanes) {
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      magnitudes[lane] += std::fabs(w[i + lane]);
-    }
-  }
-  for (size_t i = whole; i < size; ++i) {
-    magnitudes[i - whole] += std::fabs(w[i]);
-  }
+  ForLanes(size,
+           [&](size_t i, size_t lane) { magnitudes[lane] += std::fabs(w[i]); });
   const double delta = size == 0 ? 0 : 0.7 * SumOf(magnitudes) / size;
   const float threshold = static_cast<float>(delta);
   return threshold > delta ? std::nextafter(threshold, 0.0f) : threshold;
@@ -50,19 +53,14 @@ Kept KeptAbove(float threshold, const float* w, const float* d, size_t size) {
   double magnitudes[kLanes] = {};
   double weights[kLanes] = {};
   uint32_t counts[kLanes] = {};
-  const auto add = [&](size_t i, size_t lane) {
+  ForLanes(size, [&](size_t i, size_t lane) {
     const float magnitude = std::fabs(w[i]);
     const bool kept = magnitude > threshold;
     const double weight = d[i] * static_cast<float>(kept);
     magnitudes[lane] += weight * magnitude;
     weights[lane] += weight;
     counts[lane] += kept;
-  };
-  const size_t whole = size - size % kLanes;
-  for (size_t i = 0; i < whole; i += kLanes) {
-    for (size_t lane = 0; lane < kLanes; ++lane) add(i + lane, lane);
-  }
-  for (size_t i = whole; i < size; ++i) add(i, i - whole);
+  });
   Kept sum;
   for (uint32_t count : counts) sum.count += count;
   sum.mean = SumOf(magnitudes) / SumOf(weights);
@@ -74,16 +72,10 @@ Kept KeptAbove(float threshold, const float* w, const float* d, size_t size) {
 float TernarizeTwn(const float* w, size_t size, int8_t* t) {
   RoundToSigns(w, TwnThreshold(w, size), size, t);
 
-  const size_t whole = size - size % kLanes;
   double kept_magnitudes[kLanes] = {};
-  for (size_t i = 0; i < whole; i += kLanes) {
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      kept_magnitudes[lane] += w[i + lane] * t[i + lane];
-    }
-  }
-  for (size_t i = whole; i < size; ++i) {
-    kept_magnitudes[i - whole] += w[i] * t[i];
-  }
+  ForLanes(size, [&](size_t i, size_t lane) {
+    kept_magnitudes[lane] += w[i] * t[i];
+  });
   size_t kept = 0;
   for (size_t i = 0; i < size; ++i) kept += t[i] != 0;
   return kept == 0 ? 0.0f : static_cast<float>(SumOf(kept_magnitudes) / kept);
