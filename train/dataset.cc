@@ -71,8 +71,9 @@ absl::StatusOr<Columns> FindColumns(const std::string& path,
   return columns;
 }
 
-// Calls use(fields, columns, line number) for each example.
-absl::Status ForEachExample(
+// Calls use(fields, columns, line number) for each example. Returns how many
+// lines the task leaves out.
+absl::StatusOr<int> ForEachExample(
     const std::string& path, const TaskSpec& task,
     const std::function<absl::Status(const Fields&, const Columns&, int)>&
         use) {
@@ -80,6 +81,8 @@ absl::Status ForEachExample(
   if (!file) return absl::NotFoundError(absl::StrCat(path, ": cannot be read"));
   std::string text;
   int line = 0;
+  int used = 0;
+  int skipped = 0;
   bool have_columns = false;
   Columns columns;
   while (std::getline(file, text)) {
@@ -96,6 +99,10 @@ absl::Status ForEachExample(
       if (task.header) continue;
     }
     if (static_cast<int>(fields.size()) <= columns.last()) {
+      if (task.skip_short_lines) {
+        ++skipped;
+        continue;
+      }
       return BadLine(
           path, line,
           absl::StrCat("expected at least ", columns.last() + 1,
@@ -103,12 +110,13 @@ absl::Status ForEachExample(
     }
     absl::Status status = use(fields, columns, line);
     if (!status.ok()) return status;
+    ++used;
   }
-  if (line <= (task.header ? 1 : 0)) {
+  if (used == 0) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": expected examples, the file has none"));
   }
-  return absl::OkStatus();
+  return skipped;
 }
 
 absl::StatusOr<float> ParseLabel(const std::string& path, int line,
@@ -137,7 +145,7 @@ absl::StatusOr<Dataset> ReadDataset(const std::string& path,
   Dataset dataset;
   dataset.path = path;
   dataset.pairs = !task.pair_column.empty();
-  absl::Status status = ForEachExample(
+  const absl::StatusOr<int> skipped = ForEachExample(
       path, task, [&](const Fields& fields, const Columns& columns, int line) {
         const absl::StatusOr<float> label =
             ParseLabel(path, line, task, fields[columns.label]);
@@ -149,14 +157,15 @@ absl::StatusOr<Dataset> ReadDataset(const std::string& path,
         example.line = line;
         return absl::OkStatus();
       });
-  if (!status.ok()) return status;
+  if (!skipped.ok()) return skipped.status();
+  dataset.skipped_lines = *skipped;
   return dataset;
 }
 
 absl::StatusOr<std::vector<std::string>> CollectLabels(const std::string& path,
                                                        const TaskSpec& task) {
   std::set<std::string> labels;
-  absl::Status status = ForEachExample(
+  const absl::StatusOr<int> skipped = ForEachExample(
       path, task, [&](const Fields& fields, const Columns& columns, int line) {
         const absl::string_view label = fields[columns.label];
         if (FindInvalidUtf8(label) != absl::string_view::npos) {
@@ -165,7 +174,7 @@ absl::StatusOr<std::vector<std::string>> CollectLabels(const std::string& path,
         labels.emplace(label);
         return absl::OkStatus();
       });
-  if (!status.ok()) return status;
+  if (!skipped.ok()) return skipped.status();
   return std::vector<std::string>(labels.begin(), labels.end());
 }
 

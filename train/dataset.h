@@ -28,6 +28,7 @@ struct Dataset {
   std::string path;
   bool pairs = false;
   std::vector<Example> examples;
+  int skipped_lines = 0;  // TaskSpec::skip_short_lines
 };
 
 // Errors: NOT_FOUND; INVALID_ARGUMENT naming file and line for a missing

@@ -34,6 +34,7 @@ const std::vector<TaskSpec>& Tasks() {
        .text_column = "question1",
        .pair_column = "question2",
        .label_column = "is_duplicate",
+       .skip_short_lines = true,
        .labels = {"0", "1"},
        .label_names = {"not_duplicate", "duplicate"},
        .metrics = {Metric::kF1, Metric::kAccuracy}},

@@ -26,6 +26,9 @@ struct TaskSpec {
   std::string text_column{};
   std::string pair_column{};  // empty for single texts
   std::string label_column{};
+  // Lines with too few columns are left out: GLUE's first QQP has such, broken
+  // within a question. In other tasks they are errors.
+  bool skip_short_lines = false;
   // Labels as the file spells them, in the order of the model's outputs; empty
   // for regression.
   std::vector<std::string> labels{};

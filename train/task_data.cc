@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdio>
 #include <iterator>
 #include <memory>
 #include <utility>
@@ -34,6 +35,11 @@ absl::StatusOr<TaskData> ReadExamples(const std::string& path, size_t limit,
                                       int max_tokens) {
   absl::StatusOr<Dataset> dataset = ReadDataset(path, task);
   if (!dataset.ok()) return dataset.status();
+  if (dataset->skipped_lines > 0) {
+    std::fprintf(stderr,
+                 "tern-train: %s: %d lines with too few columns left out\n",
+                 path.c_str(), dataset->skipped_lines);
+  }
   if (dataset->examples.size() > limit) dataset->examples.resize(limit);
   absl::StatusOr<TokenizedDataset> tokens =
       Tokenize(*dataset, tokenizer, max_tokens);

@@ -71,6 +71,57 @@ TEST(DatasetTest, ReadsScoresForRegression) {
   EXPECT_EQ(dataset->examples[0].label, 3.75f);
 }
 
+TEST(DatasetTest, ReadsQqpWithoutItsBrokenLines) {
+  const auto dataset = ReadDataset(
+      WriteFile("qqp.tsv",
+                "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
+                "7\t1\t2\twhy?\thow?\t0\n"
+                "8\t3\t4 broken\n"
+                "within\ta question?\t1\n"
+                "9\t5\t6\twho?\twhich one?\t1\n"),
+      *FindTask("qqp"));
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ(dataset->skipped_lines, 2);
+  ASSERT_EQ(dataset->examples.size(), 2u);
+  EXPECT_EQ(dataset->examples[1].text, "who?");
+  EXPECT_EQ(dataset->examples[1].pair, "which one?");
+  EXPECT_EQ(dataset->examples[1].label, 1);
+  EXPECT_EQ(dataset->examples[1].line, 5);
+  EXPECT_THAT(ErrorOf("qqp",
+                      "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
+                      "8\t3\t4 broken\n"),
+              HasSubstr("expected examples, the file has none"));
+}
+
+TEST(DatasetTest, ReadsMnliByItsGoldLabels) {
+  const auto dataset = ReadDataset(
+      WriteFile("mnli.tsv",
+                "index\tpromptID\tpairID\tgenre\tsentence1_binary_parse\t"
+                "sentence2_binary_parse\tsentence1_parse\tsentence2_parse\t"
+                "sentence1\tsentence2\tlabel1\tgold_label\n"
+                "0\t31193\t31193n\tgovernment\t( a )\t( b )\t(X a)\t(X b)\t"
+                "premise\thypothesis\tentailment\tneutral\n"),
+      *FindTask("mnli"));
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  const Example& example = dataset->examples[0];
+  EXPECT_EQ(example.text, "premise");
+  EXPECT_EQ(example.pair, "hypothesis");
+  EXPECT_EQ(FindTask("mnli")->labels[static_cast<size_t>(example.label)],
+            "neutral");
+}
+
+TEST(DatasetTest, ReadsQnli) {
+  const auto dataset =
+      ReadDataset(WriteFile("qnli.tsv",
+                            "index\tquestion\tsentence\tlabel\n"
+                            "0\twhen?\tIn 1914.\tentailment\n"
+                            "1\twho?\tIt rained.\tnot_entailment\n"),
+                  *FindTask("qnli"));
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ(dataset->examples[0].pair, "In 1914.");
+  EXPECT_EQ(dataset->examples[1].label, 1);
+}
+
 TEST(DatasetTest, MissingFileIsNamed) {
   const auto dataset = ReadDataset("no/such.tsv", *FindTask("sst-2"));
   EXPECT_EQ(dataset.status().code(), absl::StatusCode::kNotFound);
