@@ -33,6 +33,15 @@ TEST(TernarizeTwnTest, KeepsSignsOfWeightsPastTheThreshold) {
   EXPECT_EQ(alpha, 1.75f);
 }
 
+TEST(TernarizeTwnTest, TheThresholdIsSevenTenthsOfTheMeanMagnitude) {
+  // mean |w| = 1: 0.69 and -0.69 go, 0.71 and -0.71 stay.
+  const std::vector<float> w = {0.69f, -0.69f, 0.71f, -0.71f, 1.6f, -1.6f};
+  std::vector<int8_t> t(w.size());
+  const float alpha = TernarizeTwn(w.data(), w.size(), t.data());
+  EXPECT_THAT(t, ElementsAre(0, 0, 1, -1, 1, -1));
+  EXPECT_FLOAT_EQ(alpha, 1.155f);
+}
+
 TEST(TernarizeTwnTest, ScaleIsTheBestForItsTernaryWeights) {
   std::mt19937 random(1);
   std::normal_distribution<float> normal;
