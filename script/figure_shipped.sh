@@ -73,8 +73,13 @@ logits_difference() {
     evaluate_model "$1" --dev-examples=200 --precision="$precision" \
       --logits="$work/$precision" >/dev/null || return 1
   done
-  paste "$work/ternary" "$work/trainer" | awk '
-    { for (i = 1; i <= NF / 2; ++i) {
-        d = $i - $(i + NF / 2); if (d < 0) d = -d; if (d > max) max = d } }
-    END { if (NR < 200) exit 1; printf "%.2g", max }'
+  python3 -c '
+import math, sys
+ternary, trainer = ([line.split("\t") for line in open(path)] for path in sys.argv[1:])
+if len(ternary) < 200 or [*map(len, ternary)] != [*map(len, trainer)]:
+    sys.exit(f"logits of {len(ternary)} and {len(trainer)} examples; expected the same 200 or more")
+differences = [abs(float(a) - float(b)) for x, y in zip(ternary, trainer) for a, b in zip(x, y)]
+if not all(map(math.isfinite, differences)):
+    sys.exit("logits that are no finite numbers")
+print(f"{max(differences):.2g}")' "$work/ternary" "$work/trainer"
 }
