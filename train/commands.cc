@@ -40,9 +40,11 @@ std::string Describe(const CommandOptions& options) {
       options.windows.max_tokens, t.evaluations_per_epoch,
       options.product_type == torch::kBFloat16 ? "bf16" : "f32");
   if (options.task.question_answering) {
-    absl::StrAppendFormat(&text, " --doc-stride=%d --max-answer-tokens=%d",
-                          options.windows.doc_stride,
-                          options.answers.max_answer_tokens);
+    absl::StrAppendFormat(
+        &text,
+        " --doc-stride=%d --max-answer-tokens=%d --no-answer-threshold=%g",
+        options.windows.doc_stride, options.answers.max_answer_tokens,
+        options.answers.no_answer_threshold);
   }
   if (options.dev_examples > 0) {
     absl::StrAppendFormat(&text, " --dev-examples=%d", options.dev_examples);

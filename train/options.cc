@@ -307,12 +307,14 @@ absl::Status CheckUse(const CommandOptions& options, const ParsedFlags& given) {
   return absl::OkStatus();
 }
 
-// A run replaces the models in its folder, also those it is to learn from.
+// A run replaces what is in its folder, also what it is to learn from.
 absl::Status CheckOut(const CommandOptions& options) {
   if (options.out.empty()) return BadFlag("out", "a folder", "");
   const RunFolder run{options.out};
-  for (const std::string& source : {options.from, options.teacher}) {
-    for (const std::string& target : {run.model(), run.latent()}) {
+  for (const std::string& source :
+       {options.from, options.teacher, options.student}) {
+    for (const std::string& target :
+         {run.model(), run.latent(), run.checkpoint()}) {
       std::error_code error;  // where one of them is missing
       if (!std::filesystem::equivalent(source, target, error)) continue;
       return BadFlag("out", absl::StrCat("another run than that of ", source),
@@ -341,10 +343,20 @@ absl::Status CheckPaths(const CommandOptions& options) {
   return CheckOut(options);
 }
 
-absl::Status ReadQuantization(Quantization& quantization) {
+absl::Status ReadQuantization(const ParsedFlags& given,
+                              Quantization& quantization) {
+  std::string scheme = absl::GetFlag(FLAGS_weights);
   const std::string ternarizer = absl::GetFlag(FLAGS_ternarizer);
-  const auto weights = ParseWeightScheme(
-      ternarizer.empty() ? absl::GetFlag(FLAGS_weights) : ternarizer);
+  if (!ternarizer.empty()) {
+    for (const auto& [flag, value] : given.flags) {
+      if (flag == "weights" && value != ternarizer) {
+        return BadFlag("ternarizer", absl::StrCat("--weights again, ", value),
+                       ternarizer);
+      }
+    }
+    scheme = ternarizer;
+  }
+  const auto weights = ParseWeightScheme(scheme);
   if (!weights.ok()) return weights.status();
   const auto activations =
       ParseActivationScheme(absl::GetFlag(FLAGS_activations));
@@ -500,7 +512,7 @@ absl::StatusOr<CommandOptions> ParseOptions(
   status.Update(CheckPaths(options));
   status.Update(CheckAugmentation(options));
   status.Update(CheckNumbers(options));
-  status.Update(ReadQuantization(options.quantization));
+  status.Update(ReadQuantization(*parsed, options.quantization));
   status.Update(CheckQuantization(options));
   status.Update(CheckCalibration(options));
   const auto product_type = ParseCompute(absl::GetFlag(FLAGS_compute));

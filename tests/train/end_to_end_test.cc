@@ -146,6 +146,29 @@ class EndToEndTest : public testing::Test {
             Contents(folder_ + "/err")};
   }
 
+  // Sends a signal to a run in `out` after five steps. Returns its exit code,
+  // or -1 where the signal ended it.
+  int RunAndSignal(const std::string& arguments, const std::string& out,
+                   int signal) {
+    const std::string command =
+        "exec " + Command(arguments) + " 2>" + folder_ + "/err";
+    const pid_t child = fork();
+    if (child == 0) {
+      execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+      _exit(127);
+    }
+    const auto has_begun = [&] {
+      return Contents(out + "/log.jsonl").find("\"step\":5") !=
+             std::string::npos;
+    };
+    for (int tries = 0; tries < 6000 && !has_begun(); ++tries) usleep(10'000);
+    EXPECT_TRUE(has_begun());
+    EXPECT_EQ(kill(child, signal), 0);
+    int status = 0;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
   // On one thread: ctest runs several tests at a time, and OpenMP's threads
   // wait for each other far longer than they compute where cores are shared.
   std::string Command(const std::string& arguments) const {
@@ -447,27 +470,45 @@ TEST_F(EndToEndTest, WhatCannotBeServedIsEvaluatedByTheTrainer) {
   EXPECT_GT(evaluated.accuracy(), 0);
 }
 
-TEST_F(EndToEndTest, SigtermSavesACheckpoint) {
-  const std::string out = folder_ + "/run";
-  const std::string command =
-      "exec " + Command("finetune --epochs=1000 --from=" + folder_ +
-                        "/tiny --out=" + out + " 2>" + folder_ + "/err");
-  const pid_t child = fork();
-  if (child == 0) {
-    execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
-    _exit(127);
+// A signal at any moment: what was not saved is done again, and the end is the
+// same.
+TEST_F(EndToEndTest, AKilledRunGoesOnToTheSameEnd) {
+  const std::string train =
+      "finetune --epochs=3 --dropout=0.1 --from=" + folder_ +
+      "/tiny --out=" + folder_;
+  ASSERT_EQ(Run(train + "/straight").exit_code, 0);
+  for (const int signal : {SIGKILL, SIGTERM}) {
+    const std::string out = folder_ + "/killed";
+    // SIGKILL leaves what the interval had saved; SIGTERM saves.
+    const std::string interval =
+        signal == SIGKILL ? " --checkpoint-interval=1ms" : "";
+    EXPECT_EQ(RunAndSignal(train + "/killed" + interval, out, signal),
+              signal == SIGKILL ? -1 : 3);
+    ASSERT_TRUE(fs::exists(out + "/checkpoint.safetensors"));
+    if (signal == SIGTERM) {
+      EXPECT_THAT(Contents(folder_ + "/err"), HasSubstr("--resume goes on"));
+    }
+    const Finished resumed = Run(train + "/killed --resume");
+    ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+    for (const char* file :
+         {"/checkpoint.safetensors", "/model/model.safetensors"}) {
+      EXPECT_EQ(Contents(out + file), Contents(folder_ + "/straight" + file));
+      EXPECT_FALSE(Contents(out + file).empty());
+    }
+    fs::remove_all(out);
   }
-  const auto has_begun = [&] {
-    return Contents(out + "/log.jsonl").find("\"step\":5") != std::string::npos;
-  };
-  for (int tries = 0; tries < 600 && !has_begun(); ++tries) usleep(100'000);
-  EXPECT_TRUE(has_begun());
-  ASSERT_EQ(kill(child, SIGTERM), 0);
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_EQ(WEXITSTATUS(status), 3);
-  EXPECT_TRUE(fs::exists(out + "/checkpoint.safetensors"));
-  EXPECT_THAT(Contents(folder_ + "/err"), HasSubstr("--resume goes on"));
+}
+
+TEST_F(EndToEndTest, StepsOfSeveralPassesSeeAsManyExamples) {
+  const std::string train =
+      "finetune --epochs=1 --dropout=0 --from=" + folder_ +
+      "/tiny --out=" + folder_;
+  // 3,000 examples: the last step has 24, a whole pass and a half one.
+  const Finished finished = Run(train + "/passes --batch=16 --accumulate=2");
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_EQ(nlohmann::json::parse(finished.out)["steps"], 94);
+  const std::string log = Contents(folder_ + "/passes/log.jsonl");
+  EXPECT_THAT(log, HasSubstr("\"step\":94"));
 }
 
 TEST_F(EndToEndTest, BadDataIsNamedWithFileAndLine) {
@@ -523,6 +564,8 @@ TEST_F(EndToEndTest, AFlagThatNobodyWouldReadIsRefused) {
          "found 'binary'");
   expect("finetune --out=z --predictions=y",
          "--predictions: expected only with evaluate or score of squad");
+  expect("ternarize --out=z --ternarizer=lat --weights=binary",
+         "--ternarizer: expected --weights again, binary, found 'lat'");
   expect("ternarize --out=z --teacher=y", "--teacher: expected only with");
   expect("finetune --out=z --nodistill-hidden",
          "--distill-hidden: expected only with ternarize, found 'false'");
@@ -565,6 +608,17 @@ TEST_F(EndToEndTest, AStudentDoesNotReplaceItsTeacher) {
                                 "/run/model --out=" + folder_ + "/run/");
   EXPECT_EQ(finished.exit_code, 2);
   EXPECT_THAT(finished.err, HasSubstr("--out: expected another run"));
+
+  // Nor its own start.
+  fs::create_directories(folder_ + "/student/latent");
+  std::ofstream(folder_ + "/student/checkpoint.safetensors") << "x";
+  for (const char* start : {"/latent", "/checkpoint.safetensors"}) {
+    const Finished again =
+        Run("ternarize --from=" + folder_ + "/run/model --out=" + folder_ +
+            "/student --student=" + folder_ + "/student" + start);
+    EXPECT_EQ(again.exit_code, 2) << start;
+    EXPECT_THAT(again.err, HasSubstr("--out: expected another run"));
+  }
 }
 
 TEST_F(EndToEndTest, AVocabularyPastTheEmbeddingsIsRefused) {
