@@ -85,7 +85,8 @@ class Panel {
   // Call it after all curves were included.
   std::string Axes() {
     if (low_ > high_) low_ = 0, high_ = 1;
-    if (low_ == high_) low_ -= 0.5, high_ += 0.5;
+    // Also where they differ by rounding alone, and no tick lies between.
+    if (high_ - low_ <= 1e-9 * std::abs(high_)) low_ -= 0.5, high_ += 0.5;
     std::string svg = absl::StrFormat(
         "<rect x='%g' y='%g' width='%g' height='%g' fill='none' "
         "stroke='#888'/>\n<text x='%g' y='%g'>%s</text>\n",

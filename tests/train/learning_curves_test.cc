@@ -43,6 +43,14 @@ TEST(LearningCurvesTest, DrawsLossesAndMetricsAtTheirSteps) {
   EXPECT_THAT(svg, HasSubstr("a run &amp; &lt;its> title"));
 }
 
+TEST(LearningCurvesTest, MetricsThatDifferByRoundingHaveAnAxis) {
+  const std::string svg = Plot(
+      R"({"event":"evaluate","step":2,"metrics":{"pearson":0.9999999999999998,"spearman":1}}
+)");
+  EXPECT_THAT(svg, HasSubstr("</svg>"));
+  EXPECT_LT(svg.size(), 10'000u);
+}
+
 TEST(LearningCurvesTest, ALogWithoutStepsGivesEmptyAxes) {
   const std::string svg = Plot("");
   EXPECT_THAT(svg, HasSubstr("</svg>"));
