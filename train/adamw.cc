@@ -61,6 +61,7 @@ AdamW::AdamW(const TensorMap& parameters, const AdamWOptions& options)
 double AdamW::Step(double rate) {
   const torch::NoGradGuard no_grad;
   const double norm = GradientNorm(parameters_);
+  if (!std::isfinite(norm)) return norm;
   const double t = static_cast<double>(++state_.steps);
   Update update;
   update.gradient_factor =

@@ -35,7 +35,8 @@ class AdamW {
   AdamW(const TensorMap& parameters, const AdamWOptions& options);
 
   // Updates the parameters from their gradients, which it drops. Returns the
-  // norm of the gradients before clipping.
+  // norm of the gradients before clipping; where that is not finite, nothing
+  // was updated.
   double Step(double rate);
 
   AdamWState& state() { return state_; }

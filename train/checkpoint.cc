@@ -72,6 +72,7 @@ absl::Status SaveCheckpoint(const std::string& path,
       path, views,
       {{"options", options},
        {"step", absl::StrCat(progress.step)},
+       {"evaluated_step", absl::StrCat(progress.evaluated_step)},
        {"best_step", absl::StrCat(progress.best_step)},
        // Digits enough to read back the same double.
        {"best_score", absl::StrFormat("%.17g", progress.best_score)}});
@@ -104,6 +105,8 @@ absl::Status LoadCheckpoint(const std::string& path, const std::string& options,
     return absl::SimpleAtod(text, value);
   };
   status.Update(ReadNumber(**file, "step", integer, progress.step));
+  status.Update(
+      ReadNumber(**file, "evaluated_step", integer, progress.evaluated_step));
   status.Update(ReadNumber(**file, "best_step", integer, progress.best_step));
   status.Update(ReadNumber(**file, "best_score", real, progress.best_score));
   status.Update(ReadAll(kParameter, **file, parameters));

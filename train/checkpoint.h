@@ -18,8 +18,9 @@
 namespace tern {
 
 struct RunProgress {
-  int64_t step = 0;        // optimizer steps done
-  double best_score = -2;  // on the dev set; below any score
+  int64_t step = 0;             // optimizer steps done
+  int64_t evaluated_step = -1;  // the last one after which dev was evaluated
+  double best_score = -2;       // on the dev set; below any score
   int64_t best_step = 0;
 };
 

@@ -83,14 +83,6 @@ std::string Describe(const CommandOptions& options) {
   return text;
 }
 
-absl::Status MakeFolder(const std::string& path) {
-  std::error_code error;
-  std::filesystem::create_directories(path, error);
-  if (!error) return absl::OkStatus();
-  return absl::UnavailableError(
-      absl::StrCat("create ", path, ": ", error.message()));
-}
-
 // Trains, by a teacher if there is one, and prints the result.
 absl::Status RunJob(TrainingJob job, const CommandOptions& options,
                     const TrainingData& data, const BertModule* teacher) {
@@ -105,6 +97,10 @@ absl::Status RunJob(TrainingJob job, const CommandOptions& options,
   if (teacher != nullptr) {
     absl::StrAppend(&job.description, ", teacher ",
                     Fingerprint(teacher->parameters()));
+  }
+  if (data.dev.questions) {
+    absl::StrAppend(&job.description, ", dev answers ",
+                    Fingerprint(data.dev.questions->set));
   }
   job.score = [&](const Logits& logits) {
     return ScoreLogits(logits, data.dev, options);
@@ -209,10 +205,12 @@ void CalibrateStudent(const CommandOptions& options, const TrainingData& data,
   const std::vector<Sequence>& sequences = data.train.sequences;
   std::vector<TokenBatch> texts;
   int count = 0;
-  for (const std::vector<int>& indices :
+  for (std::vector<int>& indices :
        PlanEpoch(sequences, options.trainer.batch_size, options.trainer.seed,
                  /*epoch=*/-1)) {
-    if (count >= options.calibrate) break;
+    const int left = options.calibrate - count;
+    if (left == 0) break;
+    if (static_cast<int>(indices.size()) > left) indices.resize(left);
     texts.push_back(MakeTokenBatch(sequences, indices, teacher.config().task));
     count += static_cast<int>(indices.size());
   }
@@ -255,7 +253,10 @@ absl::StatusOr<Logits> DevLogits(const CommandOptions& options,
                                  const TaskData& dev) {
   ProgressBar bar(options.command, dev.questions ? "windows" : "texts", 0,
                   static_cast<int64_t>(dev.tokens.sequences.size()));
-  const auto show = [&bar](int64_t done) { bar.Show(done, ""); };
+  const auto show = [&bar](int64_t done) {
+    bar.Show(done, "");
+    return true;
+  };
   return options.precision == "trainer"
              ? EvaluateByTrainer(options, config, dev.tokens, show)
              : EvaluateByEngine(options, dev.tokens, show);
@@ -275,6 +276,8 @@ absl::Status WriteLogits(const Logits& logits, const std::string& path) {
 
 absl::Status Finetune(const CommandOptions& options) {
   const RunFolder folder{options.out};
+  const absl::StatusOr<RunLock> lock = OpenRun(folder, options.trainer.resume);
+  if (!lock.ok()) return lock.status();
   absl::Status status = MakeBase(options.from, options.task, folder.base());
   if (!status.ok()) return status;
   const absl::StatusOr<TrainingData> data =
@@ -283,6 +286,7 @@ absl::Status Finetune(const CommandOptions& options) {
 
   BertOptions bert;
   bert.product_type = options.product_type;
+  bert.new_head = true;
   absl::StatusOr<BertModule> model = BertModule::Load(
       data->config, WeightsFile(options.from), bert, options.trainer.seed);
   if (!model.ok()) return model.status();
@@ -317,8 +321,8 @@ absl::Status Finetune(const CommandOptions& options) {
 
 absl::Status TernarizeByDistillation(const CommandOptions& options) {
   const RunFolder folder{options.out};
-  absl::Status status = MakeFolder(options.out);
-  if (!status.ok()) return status;
+  const absl::StatusOr<RunLock> lock = OpenRun(folder, options.trainer.resume);
+  if (!lock.ok()) return lock.status();
   const absl::StatusOr<TrainingData> data =
       ReadTrainingData(options, options.from);
   if (!data.ok()) return data.status();
@@ -376,16 +380,6 @@ absl::Status Evaluate(const CommandOptions& options) {
   if (!dev.ok()) return dev.status();
   const absl::StatusOr<Logits> logits = DevLogits(options, *config, *dev);
   if (!logits.ok()) return logits.status();
-  if (!options.logits_path.empty()) {
-    status = WriteLogits(*logits, options.logits_path);
-    if (!status.ok()) return status;
-  }
-  if (dev->questions && !options.predictions_path.empty()) {
-    status = WritePredictions(
-        PredictAnswers(*logits, *dev->questions, options.answers),
-        options.predictions_path);
-    if (!status.ok()) return status;
-  }
   const absl::StatusOr<Scores> scores = ScoreLogits(*logits, *dev, options);
   if (!scores.ok()) return scores.status();
   const size_t examples = dev->questions ? dev->questions->set.questions.size()
@@ -395,7 +389,15 @@ absl::Status Evaluate(const CommandOptions& options) {
                                {"examples", examples},
                                {"metrics", scores->metrics}};
   std::printf("%s\n", line.dump().c_str());
-  return absl::OkStatus();
+  if (!options.logits_path.empty()) {
+    status.Update(WriteLogits(*logits, options.logits_path));
+  }
+  if (dev->questions && !options.predictions_path.empty()) {
+    status.Update(WritePredictions(
+        PredictAnswers(*logits, *dev->questions, options.answers),
+        options.predictions_path));
+  }
+  return status;
 }
 
 absl::Status ScoreAnswers(const CommandOptions& options) {

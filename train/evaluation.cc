@@ -31,10 +31,19 @@ Logits EmptyLogits(const BertConfig& config, const TokenizedDataset& dataset) {
   return logits;
 }
 
+int LongestOf(const TokenizedDataset& dataset) {
+  size_t longest = 0;
+  for (const Sequence& sequence : dataset.sequences) {
+    longest = std::max(longest, sequence.ids.size());
+  }
+  return static_cast<int>(longest);
+}
+
 }  // namespace
 
-Logits LogitsOf(const BertModule& module, const TokenizedDataset& dataset,
-                int batch_size, EvaluationProgress progress) {
+absl::StatusOr<Logits> LogitsOf(const BertModule& module,
+                                const TokenizedDataset& dataset, int batch_size,
+                                EvaluationProgress progress) {
   const torch::NoGradGuard no_grad;
   Logits logits = EmptyLogits(module.config(), dataset);
   int64_t done = 0;
@@ -44,7 +53,8 @@ Logits LogitsOf(const BertModule& module, const TokenizedDataset& dataset,
         MakeTokenBatch(dataset.sequences, indices, module.config().task);
     const torch::Tensor output = module.Forward(batch, {}).logits.contiguous();
     Scatter(output.data_ptr<float>(), indices, logits);
-    progress(done += static_cast<int64_t>(indices.size()));
+    done += static_cast<int64_t>(indices.size());
+    if (!progress(done)) return absl::CancelledError("the evaluation stopped");
   }
   return logits;
 }
@@ -53,7 +63,7 @@ absl::StatusOr<Logits> LogitsOf(const Engine& engine,
                                 const TokenizedDataset& dataset, int batch_size,
                                 int threads, EvaluationProgress progress) {
   Logits logits = EmptyLogits(engine.config(), dataset);
-  Workspace workspace(batch_size * engine.config().max_positions, threads);
+  Workspace workspace(batch_size * LongestOf(dataset), threads);
   workspace.Reserve(engine.config());
   ThreadTeam team(threads);
   team.Assemble(threads);
@@ -70,7 +80,8 @@ absl::StatusOr<Logits> LogitsOf(const Engine& engine,
         engine.Forward(batch, workspace, team, [] { return false; });
     if (!output.ok()) return output.status();
     Scatter(output->data(), indices, logits);
-    progress(done += static_cast<int64_t>(indices.size()));
+    done += static_cast<int64_t>(indices.size());
+    if (!progress(done)) return absl::CancelledError("the evaluation stopped");
   }
   return logits;
 }

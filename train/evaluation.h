@@ -35,16 +35,17 @@ struct Logits {
   }
 };
 
-// Is told how many of the dataset's sequences are done.
-using EvaluationProgress = absl::FunctionRef<void(int64_t done)>;
+// Is told how many of the dataset's sequences are done; false: stop here.
+using EvaluationProgress = absl::FunctionRef<bool(int64_t done)>;
 
 // By the trainer's own forward pass, and by the serving engine.
-Logits LogitsOf(
+// Errors: CANCELLED where `progress` stopped it; the engine's.
+absl::StatusOr<Logits> LogitsOf(
     const BertModule& module, const TokenizedDataset& dataset, int batch_size,
-    EvaluationProgress progress = [](int64_t) {});
+    EvaluationProgress progress = [](int64_t) { return true; });
 absl::StatusOr<Logits> LogitsOf(
     const Engine& engine, const TokenizedDataset& dataset, int batch_size,
-    int threads, EvaluationProgress progress = [](int64_t) {});
+    int threads, EvaluationProgress progress = [](int64_t) { return true; });
 
 // `dataset` in the same order as the logits.
 Scores Score(const Logits& logits, const TokenizedDataset& dataset,
@@ -57,8 +58,8 @@ struct AnswerOptions {
   double no_answer_threshold = 0;
 };
 
-// The server's best answer to each question; `logits` are those of
-// windows.tokens.
+// The server's best answer to each question; `logits` are those of its windows
+// in their order.
 Predictions PredictAnswers(const Logits& logits, const QuestionWindows& windows,
                            const AnswerOptions& options);
 

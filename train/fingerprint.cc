@@ -45,6 +45,17 @@ std::string Fingerprint(const TokenizedDataset& dataset) {
   return Digest(text);
 }
 
+std::string Fingerprint(const QuestionSet& set) {
+  std::string text = set.may_be_impossible ? "2.0\n" : "1.1\n";
+  for (const Question& question : set.questions) {
+    absl::StrAppend(&text, question.id, "\n", question.answers.size(), "\n");
+    for (const std::string& answer : question.answers) {
+      absl::StrAppend(&text, answer.size(), " ", answer, "\n");
+    }
+  }
+  return Digest(text);
+}
+
 std::string Fingerprint(const TensorMap& tensors) {
   std::string text;
   for (const auto& [name, tensor] : tensors) {

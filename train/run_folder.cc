@@ -1,6 +1,7 @@
 #include "train/run_folder.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -106,6 +107,20 @@ absl::Status Replace(const FolderWriter& writer, const std::string& base,
   return PutInPlace(made, to);
 }
 
+// Temporary files and folders, which are named for the process that made them.
+absl::Status RemoveLeftovers(const std::string& folder) {
+  std::error_code error;
+  for (const fs::directory_entry& entry :
+       fs::directory_iterator(folder, error)) {
+    if (entry.path().extension() != ".tmp") continue;
+    absl::Status status = Remove(entry.path());
+    if (!status.ok()) return status;
+  }
+  if (!error) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("list ", folder, ": ", error.message()));
+}
+
 absl::Status AddFloats(const std::string& name, const torch::Tensor& tensor,
                        DType dtype, FolderWriter& writer) {
   return writer.AddFloats(
@@ -115,11 +130,47 @@ absl::Status AddFloats(const std::string& name, const torch::Tensor& tensor,
 
 }  // namespace
 
+RunLock::~RunLock() {
+  if (fd_ >= 0) close(fd_);
+}
+
+absl::StatusOr<RunLock> OpenRun(const RunFolder& run, bool resume) {
+  std::error_code error;
+  fs::create_directories(run.path, error);
+  if (error) {
+    return absl::UnavailableError(
+        absl::StrCat("create ", run.path, ": ", error.message()));
+  }
+  const int fd = open(run.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return ErrnoStatus(absl::StrCat("open ", run.path));
+  RunLock lock(fd);
+  // Some file systems cannot lock a folder; then nobody is kept out.
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(run.path, ": another process trains in this folder"));
+  }
+  if (!resume && fs::exists(run.checkpoint(), error)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        run.checkpoint(),
+        ": there is a run already; --resume goes on with it, "
+        "another --out leaves it, and without this file it is replaced"));
+  }
+  absl::Status status = RemoveLeftovers(run.path);
+  if (!status.ok()) return status;
+  return lock;
+}
+
 absl::Status MakeBase(const std::string& pretrained, const TaskSpec& task,
                       const std::string& to) {
   const absl::StatusOr<json> config =
       ReadJsonObjectFile(absl::StrCat(pretrained, "/config.json"));
   if (!config.ok()) return config.status();
+  const std::string type = config->value("model_type", "bert");
+  if (type != "bert") {
+    return absl::UnimplementedError(absl::StrCat(
+        pretrained, "/config.json: 'model_type': expected bert, found ", type,
+        ", which is served, but not trained"));
+  }
   std::error_code error;
   fs::create_directories(to, error);
   if (error) {

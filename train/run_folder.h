@@ -17,8 +17,10 @@
 #define TERN_TRAIN_RUN_FOLDER_H_
 
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "train/bert_module.h"
 #include "train/task.h"
 
@@ -36,6 +38,23 @@ struct RunFolder {
   std::string augmented() const { return path + "/augmented.tsv"; }
   std::string augmentation_base() const { return path + "/augmentation_base"; }
 };
+
+// Keeps a run's folder for one process, until it goes.
+class RunLock {
+ public:
+  explicit RunLock(int fd) : fd_(fd) {}
+  RunLock(RunLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  ~RunLock();
+
+ private:
+  int fd_;
+};
+
+// Makes the run's folder, locks it, and removes what a killed run left half
+// written.
+// Errors: FAILED_PRECONDITION where another process has it or, unless the run
+// is to be resumed, where a run has left a checkpoint; what errno says.
+absl::StatusOr<RunLock> OpenRun(const RunFolder& run, bool resume);
 
 // Makes the folder `to` that has what a model needs besides its tensors: the
 // tokenizer's files of `pretrained`, and its config.json as that of a

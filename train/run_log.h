@@ -17,7 +17,7 @@ namespace tern {
 class RunLog {
  public:
   // Opens the log. Lines of an earlier run whose "step" is past `step` are
-  // dropped: a resumed run does those steps again.
+  // dropped: a resumed run does those steps again. -1 drops all.
   // Errors: what errno says.
   absl::Status Open(const std::string& path, int64_t step);
 

@@ -29,6 +29,7 @@ class StopSignals {
     stop_requested = 0;
     struct sigaction action = {};
     action.sa_handler = [](int) { stop_requested = 1; };
+    action.sa_flags = SA_RESETHAND;  // a second one does not wait
     sigaction(SIGTERM, &action, &old_term_);
     sigaction(SIGINT, &action, &old_int_);
   }
@@ -67,22 +68,18 @@ class Run {
       if (!status.ok()) return status;
     }
     absl::Time saved = absl::Now();
-    if (steps_ == 0) {
-      status = Evaluate(bar);
-      if (!status.ok()) return status;
-    }
-    while (progress_.step < steps_) {
-      status = Step(bar);
-      if (status.ok() && IsEvaluationDue()) status = Evaluate(bar);
-      if (!status.ok()) return status;
-      if (stop_requested != 0 || progress_.step == options_.stop_after) {
-        return StopHere();
-      }
+    while (true) {
+      if (IsEvaluationDue()) status = Evaluate(bar);
+      if (!status.ok() && !absl::IsCancelled(status)) return status;
+      if (stop_requested != 0 || IsToStopHere()) return StopHere();
+      if (progress_.step == steps_) break;
       if (absl::Now() - saved >= options_.checkpoint_interval) {
         status = Save();
         if (!status.ok()) return status;
         saved = absl::Now();
       }
+      status = Step(bar);
+      if (!status.ok()) return status;
     }
     status = Save();
     if (!status.ok()) return status;
@@ -98,7 +95,8 @@ class Run {
       if (!status.ok()) return status;
       RefreshQuantizedWeights();
     }
-    absl::Status status = log_.Open(job_.folder.log(), progress_.step);
+    absl::Status status =
+        log_.Open(job_.folder.log(), options_.resume ? progress_.step : -1);
     if (!status.ok()) return status;
     return log_.Write({{"event", options_.resume ? "resume" : "start"},
                        {"step", progress_.step},
@@ -128,15 +126,24 @@ class Run {
     const int64_t last =
         std::min<int64_t>(first + options_.accumulate, plan_.size());
     const absl::Time start = absl::Now();
+    std::vector<int> sequences;
+    for (int64_t i = first; i < last; ++i) {
+      sequences.insert(sequences.end(), plan_[i].begin(), plan_[i].end());
+    }
     double loss = 0;
     std::map<std::string, double> terms;
     for (int64_t i = first; i < last; ++i) {
-      absl::Status status = Pass(plan_[i], i, last - first, loss, terms);
+      const double share =
+          static_cast<double>(plan_[i].size()) / sequences.size();
+      absl::Status status = Pass(plan_[i], i, share, loss, terms);
       if (!status.ok()) return status;
     }
     const double rate = LinearSchedule(options_.learning_rate, options_.warmup,
                                        progress_.step, steps_);
     const double norm = optimizer_.Step(rate);
+    if (!std::isfinite(norm)) {
+      return NotFinite("norm of the gradients", norm, sequences);
+    }
     ++progress_.step;
     average_.Update(progress_.step);
     RefreshQuantizedWeights();
@@ -145,28 +152,29 @@ class Run {
 
   // Adds one batch's share to the gradients.
   absl::Status Pass(const std::vector<int>& indices, int64_t index,
-                    int64_t passes, double& loss,
+                    double share, double& loss,
                     std::map<std::string, double>& terms) {
     at::manual_seed(MixSeeds(MixSeeds(options_.seed, progress_.step), index));
     const TokenBatch batch = MakeTokenBatch(job_.train->sequences, indices,
                                             job_.module->config().task);
     const Loss value = job_.loss(batch);
     const double total = value.total.item<double>();
-    if (!std::isfinite(total)) return NotFinite(total, indices);
-    (value.total / static_cast<double>(passes)).backward();
-    loss += total / passes;
-    for (const auto& [name, term] : value.terms) terms[name] += term / passes;
+    if (!std::isfinite(total)) return NotFinite("loss", total, indices);
+    (value.total * share).backward();
+    loss += total * share;
+    for (const auto& [name, term] : value.terms) terms[name] += term * share;
     return absl::OkStatus();
   }
 
-  absl::Status NotFinite(double loss, const std::vector<int>& indices) const {
+  absl::Status NotFinite(absl::string_view what, double value,
+                         const std::vector<int>& indices) const {
     std::vector<std::string> sources;
     for (int index : indices) {
       sources.push_back(job_.train->sequences[index].source);
     }
     return absl::InvalidArgumentError(absl::StrCat(
-        job_.train->path, ": the loss is ", loss, " at step ", progress_.step,
-        ", whose batch has ", absl::StrJoin(sources, ", "),
+        job_.train->path, ": the ", what, " is ", value, " at step ",
+        progress_.step, ", whose batch has ", absl::StrJoin(sources, ", "),
         "; try a lower learning rate"));
   }
 
@@ -188,13 +196,20 @@ class Run {
   }
 
   bool IsEvaluationDue() const {
+    if (progress_.evaluated_step == progress_.step) return false;
+    if (progress_.step == 0) return steps_ == 0;
     const int64_t in_epoch = (progress_.step - 1) % steps_per_epoch_ + 1;
     const int64_t n = options_.evaluations_per_epoch;
     return in_epoch * n / steps_per_epoch_ !=
            (in_epoch - 1) * n / steps_per_epoch_;
   }
 
-  // Of the average, where there is one.
+  bool IsToStopHere() const {
+    return options_.stop_after > 0 && progress_.step == options_.stop_after;
+  }
+
+  // Of the average, where there is one. A signal stops it, and it is done again
+  // by the run that goes on.
   absl::Status Evaluate(ProgressBar& bar) {
     if (!average_.enabled()) return EvaluateWeights(bar);
     average_.Swap();
@@ -209,10 +224,14 @@ class Run {
     const auto show = [&](int64_t done) {
       bar.Show(progress_.step,
                absl::StrCat("dev ", done, "/", job_.dev->sequences.size()));
+      return stop_requested == 0;
     };
-    const absl::StatusOr<Scores> scores = job_.score(
-        LogitsOf(*job_.module, *job_.dev, options_.batch_size, show));
+    const absl::StatusOr<Logits> logits =
+        LogitsOf(*job_.module, *job_.dev, options_.batch_size, show);
+    if (!logits.ok()) return logits.status();
+    const absl::StatusOr<Scores> scores = job_.score(*logits);
     if (!scores.ok()) return scores.status();
+    progress_.evaluated_step = progress_.step;
     const bool best = scores->mean > progress_.best_score;
     absl::Status status = log_.Write({{"event", "evaluate"},
                                       {"step", progress_.step},

@@ -1,8 +1,8 @@
 // The training loop, the same for teachers and students.
 //
-// A crash loses at most one checkpoint interval; SIGTERM and SIGINT lose
-// nothing. A resumed run takes the same steps as one that was never stopped: on
-// one thread bit for bit.
+// A crash loses at most one checkpoint interval; SIGTERM and SIGINT lose no
+// step, only an evaluation that they interrupt. A resumed run takes the same
+// steps as one that was never stopped: on one thread bit for bit.
 //
 // One thread.
 
@@ -29,7 +29,9 @@ namespace tern {
 struct TrainerOptions {
   int epochs = 3;       // 0: evaluate and save what is there
   int batch_size = 32;  // sequences of one pass
-  int accumulate = 1;   // passes of one optimizer step
+  // Passes of one optimizer step, whose gradients are weighed by their
+  // sequences. Terms that are means over tokens are so within each pass.
+  int accumulate = 1;
   double learning_rate = 5e-5;
   double warmup = 0.1;  // share of all steps
   AdamWOptions adamw;
@@ -68,8 +70,8 @@ struct TrainingResult {
 };
 
 // Errors: CANCELLED after SIGTERM or SIGINT, with a checkpoint written;
-// INVALID_ARGUMENT for a loss that is not finite, naming its examples; what
-// reading a checkpoint and writing files gives.
+// INVALID_ARGUMENT for a loss or gradients that are not finite, naming their
+// examples; what reading a checkpoint and writing files gives.
 absl::StatusOr<TrainingResult> Train(const TrainingJob& job,
                                      const TrainerOptions& options);
 

@@ -362,7 +362,7 @@ TEST_P(ExportTest, EngineGivesTheLogitsOfTheTrainer) {
   module.SetSecondMoments(&second_moments);
   module.RefreshQuantizedWeights(0);
   const TokenizedDataset dataset = RandomDataset(50, 40);
-  const Logits expected = LogitsOf(module, dataset, 8);
+  const Logits expected = *LogitsOf(module, dataset, 8);
 
   const std::string folder = testing::TempDir() + "exported";
   std::filesystem::remove_all(folder);
