@@ -19,10 +19,11 @@ namespace tern {
 using BatchPlan = std::vector<std::vector<int>>;
 
 // Shuffles the sequences, then puts those of like length together: pools of
-// some batches are sorted by length, cut, and the batches shuffled. So
-// attention pads little. Every sequence is in one batch; only the last of the
-// last pool may be smaller. The same seed and epoch give the same plan on any
-// machine.
+// some batches are sorted by length, cut, and the batches shuffled: so threads,
+// which share out a batch's attention by sequence, have alike work, and a
+// question answerer's logits little padding. Every sequence is in one batch;
+// only the last of the last pool may be smaller. The same seed and epoch give
+// the same plan on any machine.
 BatchPlan PlanEpoch(absl::Span<const Sequence> sequences, int batch_size,
                     uint64_t seed, int64_t epoch);
 

@@ -105,7 +105,7 @@ absl::StatusOr<BertModule> BertModule::Load(const BertConfig& config,
   for (const ExpectedTensor& tensor : ExpectedTensors(config, **file)) {
     torch::Tensor parameter;
     const absl::StatusOr<std::string> stored = FindTensor(**file, tensor.name);
-    if (!stored.ok() && IsOfHead(tensor.name)) {
+    if (!stored.ok() && options.new_head && IsOfHead(tensor.name)) {
       parameter = NewHeadTensor(tensor.shape, seed);
     } else {
       if (!stored.ok()) return stored.status();

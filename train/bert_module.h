@@ -36,6 +36,7 @@ struct BertOptions {
   // Rounds position embeddings as a ternary folder will hold them. Off for one
   // that is only read: what it holds is used, F32 in folders from before.
   bool round_positions = true;
+  bool new_head = false;  // where the file has none; else that is an error
 };
 
 struct ForwardOptions {

@@ -1,4 +1,6 @@
 // What tern-train does: one function for each subcommand.
+//
+// One thread.
 
 #ifndef TERN_TRAIN_COMMANDS_H_
 #define TERN_TRAIN_COMMANDS_H_

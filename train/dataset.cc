@@ -112,6 +112,9 @@ absl::StatusOr<int> ForEachExample(
     if (!status.ok()) return status;
     ++used;
   }
+  if (file.bad()) {
+    return absl::UnavailableError(absl::StrCat(path, ": cannot be read"));
+  }
   if (used == 0) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": expected examples, the file has none"));

@@ -1,5 +1,7 @@
 // Latent weights for ternary ones whose own are lost, so that a training can
 // go on from a model that is served.
+//
+// Thread-safe: pure functions.
 
 #ifndef TERN_TRAIN_LATENT_WEIGHTS_H_
 #define TERN_TRAIN_LATENT_WEIGHTS_H_

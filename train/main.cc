@@ -12,6 +12,7 @@
 #include "flags/version.h"
 #include "train/commands.h"
 #include "train/options.h"
+#include "train/task_data.h"
 #include "train/tensor_memory.h"
 
 namespace {
@@ -26,17 +27,19 @@ int Report(const absl::Status& status, int exit_code) {
   return exit_code;
 }
 
-absl::Status Run(const tern::CommandOptions& options) {
+absl::Status Run(tern::CommandOptions& options) {
+  if (options.command == "score") return tern::ScoreAnswers(options);
+  absl::Status status = tern::ResolveLabels(options);
+  if (!status.ok()) return status;
   if (options.command == "finetune") return tern::Finetune(options);
   if (options.command == "ternarize") {
     return tern::TernarizeByDistillation(options);
   }
-  if (options.command == "score") return tern::ScoreAnswers(options);
   return tern::Evaluate(options);
 }
 
 // libtorch throws, e.g. where there is no more memory.
-absl::Status RunWithoutThrowing(const tern::CommandOptions& options) {
+absl::Status RunWithoutThrowing(tern::CommandOptions& options) {
   try {
     return Run(options);
   } catch (const c10::Error& error) {
@@ -51,8 +54,7 @@ absl::Status RunWithoutThrowing(const tern::CommandOptions& options) {
 int main(int argc, char** argv) {
   tern::SetUpTensorMemory();
   const std::vector<absl::string_view> arguments(argv + 1, argv + argc);
-  const absl::StatusOr<tern::CommandOptions> options =
-      tern::ParseOptions(arguments);
+  absl::StatusOr<tern::CommandOptions> options = tern::ParseOptions(arguments);
   if (!options.ok()) return Report(options.status(), kExitUsage);
   if (options->help) {
     std::fputs(tern::HelpText().c_str(), stdout);
@@ -63,7 +65,10 @@ int main(int argc, char** argv) {
     return 0;
   }
   at::set_num_threads(options->threads);
-  const absl::Status status = RunWithoutThrowing(*options);
+  absl::Status status = RunWithoutThrowing(*options);
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    status.Update(absl::UnavailableError("the result cannot be written"));
+  }
   if (status.ok()) return 0;
   return Report(status, absl::IsCancelled(status) ? kExitStopped : kExitFailed);
 }

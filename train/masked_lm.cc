@@ -38,8 +38,10 @@ absl::Status ReadTensor(const Safetensors& file, const std::string& name,
 
 absl::StatusOr<MaskedLm> MaskedLm::Load(const BertConfig& config,
                                         const std::string& weights_file) {
+  BertOptions bert;
+  bert.new_head = true;  // which nobody asks
   absl::StatusOr<BertModule> encoder =
-      BertModule::Load(config, weights_file, {}, /*seed=*/0);
+      BertModule::Load(config, weights_file, bert, /*seed=*/0);
   if (!encoder.ok()) return encoder.status();
   const absl::StatusOr<std::unique_ptr<Safetensors>> file =
       Safetensors::Open(weights_file);

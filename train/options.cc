@@ -119,7 +119,8 @@ ABSL_FLAG(bool, latent, false,
 ABSL_FLAG(bool, plot, false,
           "draw loss and dev metrics against steps into OUT/curves.svg");
 ABSL_FLAG(std::string, logits, "",
-          "evaluate: write each example's logits here, tab-separated");
+          "evaluate: write the logits here, tab-separated: a line for each "
+          "example, or for each token of squad's windows");
 ABSL_FLAG(std::string, predictions, "",
           "squad: file of answers by question id, as the official evaluators "
           "read it; evaluate writes it, score reads it");
@@ -170,28 +171,6 @@ absl::StatusOr<torch::ScalarType> ParseCompute(const std::string& name) {
   return BadFlag("compute", "f32, bf16 or auto", name);
 }
 
-// Labels of a task without a list of them: those of the fine-tuned model where
-// its config.json names them, else those of the training file.
-absl::Status FillLabels(CommandOptions& options) {
-  if (options.command != "finetune" && !options.from.empty()) {
-    const absl::StatusOr<BertConfig> config = LoadConfig(options.from);
-    if (!config.ok()) return config.status();
-    const std::vector<std::string>& labels = config->labels;
-    // What Hugging Face writes where nobody named them.
-    const bool named = !labels.empty() && labels[0] != "LABEL_0";
-    if (named) {
-      options.task.labels = options.task.label_names = labels;
-      return absl::OkStatus();
-    }
-  }
-  absl::StatusOr<std::vector<std::string>> labels = CollectLabels(
-      options.train_path.empty() ? options.dev_path : options.train_path,
-      options.task);
-  if (!labels.ok()) return labels.status();
-  options.task.labels = options.task.label_names = *std::move(labels);
-  return absl::OkStatus();
-}
-
 absl::StatusOr<TaskSpec> TsvTask() {
   TaskSpec task;
   task.name = "tsv";
@@ -201,6 +180,7 @@ absl::StatusOr<TaskSpec> TsvTask() {
   task.label_column = absl::GetFlag(FLAGS_label_column);
   if (task.text_column.empty()) return BadFlag("text-column", "a column", "");
   if (task.label_column.empty()) return BadFlag("label-column", "a column", "");
+  task.labels_unknown = !absl::GetFlag(FLAGS_regression);
   task.metrics = absl::GetFlag(FLAGS_regression)
                      ? std::vector<Metric>{Metric::kPearson, Metric::kSpearman}
                      : std::vector<Metric>{Metric::kAccuracy};
@@ -210,6 +190,10 @@ absl::StatusOr<TaskSpec> TsvTask() {
 absl::Status ReadTask(CommandOptions& options) {
   const std::string name = absl::GetFlag(FLAGS_task);
   absl::StatusOr<TaskSpec> task = name == "tsv" ? TsvTask() : FindTask(name);
+  if (absl::IsNotFound(task.status())) {
+    return BadFlag(
+        "task", absl::StrCat(absl::StrJoin(TaskNames(), ", "), ", tsv"), name);
+  }
   if (!task.ok()) return task.status();
   options.task = *std::move(task);
   const std::string data = absl::GetFlag(FLAGS_data);
@@ -224,8 +208,7 @@ absl::Status ReadTask(CommandOptions& options) {
   if (options.dev_path.empty()) {
     return BadFlag("data", "a folder (or --train-file and --dev-file)", "");
   }
-  const bool labels_unknown = name == "tsv" && !absl::GetFlag(FLAGS_regression);
-  return labels_unknown ? FillLabels(options) : absl::OkStatus();
+  return absl::OkStatus();
 }
 
 absl::Status CheckCommand(const std::string& command) {
@@ -281,10 +264,23 @@ const std::vector<FlagReaders>& ReadersOfFlags() {
       {"only with finetune, ternarize or evaluate",
        [](const CommandOptions& o) { return o.command != "score"; },
        {"from"}},
+      {"only with --augment",
+       [](const CommandOptions& o) { return o.augmentation.copies > 0; },
+       {"augment_candidates", "augment_model", "augment_probability"}},
+      {"only with finetune, ternarize and evaluate --precision=trainer",
+       [](const CommandOptions& o) {
+         return Trains(o) || o.precision == "trainer";
+       },
+       {"compute"}},
       {"only with evaluate or score of squad", Answers, {"predictions"}},
       {"only with task squad",
        [](const CommandOptions& o) { return o.task.question_answering; },
-       {"doc_stride", "max_answer_tokens", "no_answer_threshold"}},
+       {"doc_stride"}},
+      {"only with task squad, and not with score",
+       [](const CommandOptions& o) {
+         return o.task.question_answering && o.command != "score";
+       },
+       {"max_answer_tokens", "no_answer_threshold"}},
       {"only with task tsv",
        [](const CommandOptions& o) { return o.task.name == "tsv"; },
        {"header", "label_column", "pair_column", "regression", "text_column"}},
@@ -392,6 +388,12 @@ absl::Status CheckQuantization(const CommandOptions& options) {
                    "others for --latent, since LAT goes by the moments of a "
                    "training",
                    Name(q.weights));
+  }
+  if (options.command == "ternarize" && options.trainer.epochs == 0 &&
+      q.weights == WeightScheme::kLat) {
+    return BadFlag(
+        "epochs", "1 at least for LAT, which goes by the moments of a training",
+        "0");
   }
   return absl::OkStatus();
 }

@@ -1,4 +1,6 @@
 // The command line of tern-train.
+//
+// One thread.
 
 #ifndef TERN_TRAIN_OPTIONS_H_
 #define TERN_TRAIN_OPTIONS_H_

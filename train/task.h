@@ -29,6 +29,8 @@ struct TaskSpec {
   // Lines with too few columns are left out: GLUE's first QQP has such, broken
   // within a question. In other tasks they are errors.
   bool skip_short_lines = false;
+  // The labels are still to be found: ResolveLabels() in train/task_data.h.
+  bool labels_unknown = false;
   // Labels as the file spells them, in the order of the model's outputs; empty
   // for regression.
   std::vector<std::string> labels{};

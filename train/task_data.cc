@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "model/json_file.h"
@@ -159,7 +161,55 @@ absl::StatusOr<TokenizedDataset> ReadCopies(const CommandOptions& options,
       std::min(options.windows.max_tokens, model_config.max_positions));
 }
 
+// Not what Hugging Face writes where nobody named them.
+bool HasNamedLabels(const BertConfig& config) {
+  return !config.labels.empty() && config.labels[0] != "LABEL_0";
+}
+
+// Takes the order of `names`, where they are the task's: other names say
+// nothing.
+void OrderLabels(const std::vector<std::string>& names, TaskSpec& task) {
+  std::vector<std::string> labels, label_names;
+  for (const std::string& name : names) {
+    const auto same = std::find_if(
+        task.label_names.begin(), task.label_names.end(),
+        [&](const std::string& n) { return absl::EqualsIgnoreCase(n, name); });
+    if (same == task.label_names.end()) return;
+    label_names.push_back(*same);
+    labels.push_back(task.labels[same - task.label_names.begin()]);
+  }
+  if (labels.size() != task.labels.size()) return;
+  task.labels = labels;
+  task.label_names = label_names;
+}
+
 }  // namespace
+
+absl::Status ResolveLabels(CommandOptions& options) {
+  TaskSpec& task = options.task;
+  const bool labelled = task.labels_unknown || !task.labels.empty();
+  if (!labelled) return absl::OkStatus();
+  const std::string& model =
+      options.command == "finetune" ? options.teacher : options.from;
+  if (!model.empty()) {
+    const absl::StatusOr<BertConfig> config = LoadConfig(model);
+    if (!config.ok()) return config.status();
+    if (HasNamedLabels(*config)) {
+      if (task.labels_unknown) {
+        task.labels = task.label_names = config->labels;
+      } else {
+        OrderLabels(config->labels, task);
+      }
+      return absl::OkStatus();
+    }
+  }
+  if (!task.labels_unknown) return absl::OkStatus();
+  absl::StatusOr<std::vector<std::string>> labels = CollectLabels(
+      options.train_path.empty() ? options.dev_path : options.train_path, task);
+  if (!labels.ok()) return labels.status();
+  task.labels = task.label_names = *std::move(labels);
+  return absl::OkStatus();
+}
 
 std::string WeightsFile(const std::string& folder) {
   return folder + "/model.safetensors";
@@ -195,10 +245,25 @@ absl::Status CheckHead(const BertConfig& config, const std::string& folder,
   }
   if (answers) return absl::OkStatus();
   const size_t outputs = task.regression() ? 1 : task.labels.size();
-  if (config.outputs() == static_cast<int>(outputs)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      folder, ": expected a model of ", outputs, " outputs for task ",
-      task.name, ", found ", config.outputs()));
+  if (config.outputs() != static_cast<int>(outputs)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder, ": expected a model of ", outputs, " outputs for task ",
+        task.name, ", found ", config.outputs()));
+  }
+  const Task kind = task.regression() ? Task::kRegression : Task::kSingleLabel;
+  if (config.task != kind) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder, "/config.json: expected 'problem_type' ",
+        task.regression() ? "regression" : "single_label_classification",
+        " for task ", task.name, ", found another"));
+  }
+  TaskSpec as_the_model = task;
+  if (HasNamedLabels(config)) OrderLabels(config.labels, as_the_model);
+  if (as_the_model.labels == task.labels) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(folder, "/config.json: expected the labels in the order ",
+                   absl::StrJoin(task.label_names, ", "), "; found ",
+                   absl::StrJoin(config.labels, ", ")));
 }
 
 std::string DescribeAugmentation(const CommandOptions& options) {

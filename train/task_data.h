@@ -35,11 +35,18 @@ struct TrainingData {
   TaskData dev;
 };
 
+// Puts the task's labels in the order of the model that teaches or is
+// evaluated, where its config.json names them; those of task tsv are that
+// model's or, where nobody named them, the training file's, sorted.
+// Errors: of the model's config.json and of the file.
+absl::Status ResolveLabels(CommandOptions& options);
+
 // Where a model's folder has its tensors.
 std::string WeightsFile(const std::string& folder);
 
 // Errors: INVALID_ARGUMENT where two models do not read the same token ids, or
-// where a model's head is not one for this task.
+// where a model's head is not one for this task, with its labels in their
+// order.
 absl::Status CheckSameVocabulary(const std::string& folder,
                                  const std::string& other);
 absl::Status CheckHead(const BertConfig& config, const std::string& folder,

@@ -13,7 +13,7 @@
 
 namespace tern {
 
-// Call it first of all.
+// Call it first of all, before there is a second thread.
 void SetUpTensorMemory();
 
 }  // namespace tern

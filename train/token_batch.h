@@ -1,6 +1,8 @@
 // One step's sequences as tensors, without padding.
 //
 // Rows (tokens) of all sequences lie one after the other, as in serving.
+//
+// Thread-compatible.
 
 #ifndef TERN_TRAIN_TOKEN_BATCH_H_
 #define TERN_TRAIN_TOKEN_BATCH_H_

@@ -376,6 +376,7 @@ TEST_F(EndToEndTest, AugmentationTrainsOnRewrittenCopies) {
 
   // Other words fit by another model, in the same folder though it is.
   ASSERT_TRUE(WriteTinyMaskedLm(folder_ + "/lm", /*seed=*/2).ok());
+  fs::remove(second + "/checkpoint.safetensors");
   ASSERT_EQ(Run(arguments(second)).exit_code, 0);
   EXPECT_NE(Contents(second + "/augmented.tsv").substr(copies.find('\n')),
             copies.substr(copies.find('\n')));
@@ -545,6 +546,8 @@ TEST_F(EndToEndTest, BadFlagsAreNamed) {
   EXPECT_EQ(Run("finetune --epochs=x").exit_code, 2);
   const Finished no_command = Run("fly --from=x");
   EXPECT_EQ(no_command.exit_code, 2);
+  EXPECT_THAT(Run("evaluate --from=x --task=sst2").err,
+              HasSubstr("--task: expected sst-2, cola"));
   EXPECT_THAT(no_command.err, HasSubstr("found 'fly'"));
   EXPECT_THAT(Run("evaluate --latent --from=x").err,
               HasSubstr("--precision: expected trainer for --latent"));
@@ -571,6 +574,16 @@ TEST_F(EndToEndTest, AFlagThatNobodyWouldReadIsRefused) {
          "--distill-hidden: expected only with ternarize, found 'false'");
   expect("evaluate --augment=1",
          "--augment: expected only with finetune or ternarize");
+  expect("finetune --out=z --augment-model=y",
+         "--augment-model: expected only with --augment");
+  expect("evaluate --compute=bf16", "--compute: expected only with finetune");
+  expect("ternarize --out=z --weights=lat --epochs=0",
+         "--epochs: expected 1 at least for LAT");
+  expect(
+      "score --task=squad --dev-file=y --predictions=z "
+      "--no-answer-threshold=3",
+      "--no-answer-threshold: expected only with task squad, and not with "
+      "score");
   expect("evaluate --text-column=text",
          "--text-column: expected only with task tsv, found 'text'");
   expect("evaluate --doc-stride=64",
@@ -649,14 +662,66 @@ TEST_F(EndToEndTest, LabelsOfAnEvaluationAreTheModels) {
                                       "warm; found 'wram'"));
 }
 
-TEST_F(EndToEndTest, LatWithoutAStepIsWhatIsSaved) {
-  const Finished made =
-      Run("ternarize --weights=lat --epochs=0 --from=" + folder_ +
-          "/tiny --out=" + folder_ + "/run");
-  ASSERT_EQ(made.exit_code, 0) << made.err;
-  EXPECT_NEAR(nlohmann::json::parse(made.out)["best_score"].get<double>(),
-              Run("evaluate --from=" + folder_ + "/run/model").accuracy(),
-              1e-9);
+TEST_F(EndToEndTest, ARunIsNotReplacedUnasked) {
+  const std::string finetune = "finetune --epochs=1 --from=" + folder_ +
+                               "/tiny --out=" + folder_ + "/run";
+  ASSERT_EQ(Run(finetune).exit_code, 0);
+  const std::string log = Contents(folder_ + "/run/log.jsonl");
+  const Finished again = Run(finetune);
+  EXPECT_EQ(again.exit_code, 1);
+  EXPECT_THAT(again.err, HasSubstr("there is a run already; --resume goes on"));
+  EXPECT_EQ(Contents(folder_ + "/run/log.jsonl"), log);
+}
+
+// Hugging Face's models of a task name its labels in one order or the other.
+TEST_F(EndToEndTest, LabelsAreThoseOfTheModelInItsOrder) {
+  const std::string teacher = folder_ + "/teacher",
+                    taught = folder_ + "/taught";
+  ASSERT_EQ(Run("finetune --epochs=4 --learning-rate=1e-3 --from=" + folder_ +
+                "/tiny --out=" + teacher)
+                .exit_code,
+            0);
+  const double accuracy =
+      Run("evaluate --from=" + teacher + "/model").accuracy();
+  EXPECT_GE(accuracy, 0.95);
+  // The same model, its two outputs told the other way round.
+  const std::string path = teacher + "/model/config.json";
+  nlohmann::json config = nlohmann::json::parse(Contents(path));
+  ASSERT_EQ(config["id2label"]["0"], "negative");
+  config["id2label"] = {{"0", "Positive"}, {"1", "Negative"}};
+  config["label2id"] = {{"Positive", 0}, {"Negative", 1}};
+  std::ofstream(path) << config;
+  EXPECT_NEAR(Run("evaluate --from=" + teacher + "/model").accuracy(),
+              1 - accuracy, 1e-9);
+
+  ASSERT_EQ(Run("finetune --epochs=1 --from=" + folder_ +
+                "/tiny --teacher=" + teacher + "/model --out=" + taught)
+                .exit_code,
+            0);
+  config = nlohmann::json::parse(Contents(taught + "/model/config.json"));
+  EXPECT_EQ(config["id2label"]["0"], "positive");
+
+  config["id2label"] = {{"0", "negative"}, {"1", "positive"}};
+  config["label2id"] = {{"negative", 0}, {"positive", 1}};
+  std::ofstream(taught + "/model/config.json") << config;
+  const Finished refused =
+      Run("ternarize --from=" + teacher + "/model --student=" + taught +
+          "/model --out=" + folder_ + "/student");
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err,
+              HasSubstr("expected the labels in the order positive, negative; "
+                        "found negative, positive"));
+}
+
+TEST_F(EndToEndTest, AHeadForAnotherKindOfAnswerIsRefused) {
+  const std::string path = folder_ + "/tiny/config.json";
+  nlohmann::json config = nlohmann::json::parse(Contents(path));
+  config["problem_type"] = "multi_label_classification";
+  std::ofstream(path) << config;
+  const Finished finished = Run("evaluate --from=" + folder_ + "/tiny");
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_THAT(finished.err, HasSubstr("expected 'problem_type' "
+                                      "single_label_classification"));
 }
 
 TEST_F(EndToEndTest, ThereIsNothingToResume) {
