@@ -44,6 +44,28 @@ card_score() {
   echo "$score"
 }
 
+# table_scores MODEL: the scores of teacher and student in its row of
+# docs/results.md, whose first cell is "TASK, ARCHITECTURE..., shipped", as
+# score_of prints them.
+table_scores() {
+  python3 -c '
+import re, sys
+model, path = sys.argv[1:]
+key = lambda text: re.sub("[^a-z0-9]", "", text.lower())
+for line in open(path):
+    cells = [cell.strip() for cell in line.split("|")]
+    if len(cells) < 4 or not cells[1].endswith(", shipped"): continue
+    task, architecture = cells[1].split(",")[:2]
+    task, architecture = task.split(" ")[0], architecture.split(" (")[0]
+    if key(task + architecture) != key(model): continue
+    for cell in cells[2:4]:
+        scores = [float(score) for score in cell.split(",")]
+        if task == "SQuAD": scores = scores[1:]
+        print(f"{sum(scores) / len(scores):.2f}", end=" ")
+    sys.exit()
+sys.exit(f"{path}: no row of {model}")' "$1" "$TERN_REPO/docs/results.md"
+}
+
 # shipped_loss MODEL BAR: evaluates the model as served and compares with its
 # teacher's score; fails where it loses more than BAR points, or does not ship.
 shipped_loss() {
