@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "model/json_file.h"
+#include "files/regular_file.h"
 #include "model/ternary_folder.h"
 
 namespace tern {

@@ -1,16 +1,11 @@
 #include "model/json_file.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <set>
 #include <vector>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "files/regular_file.h"
 
 namespace tern {
 namespace {
@@ -89,37 +84,6 @@ absl::StatusOr<nlohmann::json> Parse(absl::string_view text,
 absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view text,
                                                absl::string_view what) {
   return Parse(text, what, "object");
-}
-
-absl::StatusOr<std::string> ReadSmallFile(const std::string& path,
-                                          int64_t max_bytes) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("open ", path));
-  const absl::Cleanup close_file = [fd] { close(fd); };
-  struct stat info;
-  if (fstat(fd, &info) != 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("stat ", path));
-  }
-  if (!S_ISREG(info.st_mode)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": expected a regular file"));
-  }
-  if (info.st_size > max_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": expected at most ",
-                                                   max_bytes, " bytes, found ",
-                                                   info.st_size));
-  }
-  std::string text(info.st_size, '\0');
-  size_t done = 0;
-  while (done < text.size()) {
-    const ssize_t got = read(fd, text.data() + done, text.size() - done);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return absl::ErrnoToStatus(errno, absl::StrCat("read ", path));
-    if (got == 0) break;
-    done += got;
-  }
-  text.resize(done);
-  return text;
 }
 
 absl::StatusOr<nlohmann::json> ReadJsonObjectFile(const std::string& path) {

@@ -20,13 +20,8 @@ namespace tern {
 absl::StatusOr<nlohmann::json> ParseJsonObject(absl::string_view text,
                                                absl::string_view what);
 
-// A whole file of at most `max_bytes`.
-// Errors: NOT_FOUND (or what errno says) naming the file; INVALID_ARGUMENT
-// where it is longer or no regular file.
-absl::StatusOr<std::string> ReadSmallFile(const std::string& path,
-                                          int64_t max_bytes);
-
-// Both together, for configuration files (at most 16 MiB).
+// Of a configuration file (at most 16 MiB).
+// Errors: of ReadSmallFile, too.
 absl::StatusOr<nlohmann::json> ReadJsonObjectFile(const std::string& path);
 // The same for a file with one JSON array.
 absl::StatusOr<nlohmann::json> ReadJsonArrayFile(const std::string& path);

@@ -1,21 +1,16 @@
 #include "model/safetensors.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cstring>
 #include <new>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "files/regular_file.h"
 #include "model/half.h"
 #include "model/json_file.h"
 #include "model/sha256.h"
@@ -188,16 +183,6 @@ int64_t FirstNonFinite(const std::vector<float>& floats) {
   return -1;
 }
 
-absl::Status WriteAll(int fd, absl::Span<const uint8_t> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return absl::ErrnoToStatus(errno, "write");
-    bytes.remove_prefix(written);
-  }
-  return absl::OkStatus();
-}
-
 absl::Span<const uint8_t> AsBytes(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
@@ -218,18 +203,9 @@ std::string Tensor::ShapeString() const { return ShapeToString(shape); }
 
 absl::StatusOr<std::unique_ptr<Safetensors>> Safetensors::Open(
     const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("open ", path));
-  const absl::Cleanup close_file = [fd] { close(fd); };
-  struct stat info;
-  if (fstat(fd, &info) != 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("stat ", path));
-  }
-  if (!S_ISREG(info.st_mode)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": expected a regular file"));
-  }
-  const size_t file_bytes = info.st_size;
+  absl::StatusOr<RegularFile> source = RegularFile::Open(path);
+  if (!source.ok()) return source.status();
+  const size_t file_bytes = source->bytes();
   if (file_bytes < kLengthBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": truncated: ", file_bytes,
@@ -244,26 +220,25 @@ absl::StatusOr<std::unique_ptr<Safetensors>> Safetensors::Open(
     return absl::ResourceExhaustedError(
         absl::StrCat(path, ": no memory for its ", file_bytes, " bytes"));
   }
-  for (size_t done = 0; done < file_bytes;) {
-    const ssize_t part = read(fd, file->bytes_.get() + done, file_bytes - done);
-    if (part < 0 && errno == EINTR) continue;
-    if (part < 0) {
-      return absl::ErrnoToStatus(errno, absl::StrCat("read ", path));
-    }
-    if (part == 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": truncated while it was read: expected ",
-                       file_bytes, " bytes, found ", done));
-    }
-    done += part;
-  }
-  if (absl::Status parsed = file->Parse(); !parsed.ok()) {
+  const absl::Span<uint8_t> bytes(file->bytes_.get(), file_bytes);
+  absl::Status status = source->Read(bytes.first(kLengthBytes));
+  if (!status.ok()) return status;
+  const absl::StatusOr<size_t> header_bytes = file->HeaderBytes();
+  if (!header_bytes.ok()) return Prefixed(path, header_bytes.status());
+  // Nothing of the rest is read, nor its memory touched, before the header has
+  // told what it is.
+  const size_t data = kLengthBytes + *header_bytes;
+  status = source->Read(bytes.subspan(kLengthBytes, *header_bytes));
+  if (!status.ok()) return status;
+  if (absl::Status parsed = file->Parse(*header_bytes); !parsed.ok()) {
     return Prefixed(path, parsed);
   }
+  status = source->Read(bytes.subspan(data));
+  if (!status.ok()) return status;
   return file;
 }
 
-absl::Status Safetensors::Parse() {
+absl::StatusOr<size_t> Safetensors::HeaderBytes() const {
   uint64_t header_bytes = 0;  // little-endian, as every machine we run on
   std::memcpy(&header_bytes, bytes_.get(), kLengthBytes);
   const uint64_t rest_bytes = file_bytes_ - kLengthBytes;
@@ -277,6 +252,10 @@ absl::Status Safetensors::Parse() {
         absl::StrCat("truncated: the header has ", header_bytes,
                      " bytes, the file ", rest_bytes, " after its length"));
   }
+  return header_bytes;
+}
+
+absl::Status Safetensors::Parse(size_t header_bytes) {
   const char* header =
       reinterpret_cast<const char*>(bytes_.get()) + kLengthBytes;
   absl::StatusOr<nlohmann::json> json =
@@ -294,7 +273,8 @@ absl::Status Safetensors::Parse() {
     if (!entry.ok()) return entry.status();
     entries.push_back(*std::move(entry));
   }
-  absl::Status layout = CheckLayout(entries, rest_bytes - header_bytes);
+  absl::Status layout =
+      CheckLayout(entries, file_bytes_ - kLengthBytes - header_bytes);
   if (!layout.ok()) return layout;
 
   const uint8_t* data = bytes_.get() + kLengthBytes + header_bytes;
@@ -421,32 +401,6 @@ absl::Status WriteSafetensors(const std::string& path,
                                                    AsBytes(text)};
   for (const auto& [name, tensor] : order) pieces.push_back(tensor->bytes);
   return WriteFileAtomically(path, pieces);
-}
-
-absl::Status WriteFileAtomically(
-    const std::string& path,
-    absl::Span<const absl::Span<const uint8_t>> pieces) {
-  const std::string temporary = absl::StrCat(path, ".", getpid(), ".tmp");
-  const int fd =
-      open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("create ", temporary));
-  }
-  absl::Status status;
-  for (absl::Span<const uint8_t> piece : pieces) {
-    status.Update(WriteAll(fd, piece));
-    if (!status.ok()) break;
-  }
-  if (status.ok() && fsync(fd) != 0) {
-    status = absl::ErrnoToStatus(errno, "fsync");
-  }
-  if (close(fd) != 0) status.Update(absl::ErrnoToStatus(errno, "close"));
-  if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) {
-    status = absl::ErrnoToStatus(errno, "rename");
-  }
-  if (status.ok()) return status;
-  unlink(temporary.c_str());
-  return Prefixed(path, status);
 }
 
 }  // namespace tern

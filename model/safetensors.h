@@ -76,7 +76,9 @@ class Safetensors {
 
  private:
   Safetensors() = default;
-  absl::Status Parse();
+  // Of the bytes read so far: the header's length; then the header itself.
+  absl::StatusOr<size_t> HeaderBytes() const;
+  absl::Status Parse(size_t header_bytes);
   absl::StatusOr<const Tensor*> Find(absl::string_view name,
                                      absl::Span<const int64_t> shape) const;
 
@@ -94,12 +96,6 @@ class Safetensors {
 absl::Status WriteSafetensors(const std::string& path,
                               const std::map<std::string, Tensor>& tensors,
                               std::map<std::string, std::string> metadata);
-
-// Writes the pieces, one after the other, to a temporary file beside `path`,
-// then renames it to `path`: a reader sees the old file or the whole new one.
-absl::Status WriteFileAtomically(
-    const std::string& path,
-    absl::Span<const absl::Span<const uint8_t>> pieces);
 
 }  // namespace tern
 

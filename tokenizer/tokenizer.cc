@@ -173,6 +173,17 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(
     }
     special_ids[token] = id;
   }
+  // Old folders do not say how such a token is matched, and Tern does not
+  // guess.
+  const auto undescribed = ReadAddedTokens(folder + "/added_tokens.json");
+  if (!undescribed.ok()) return undescribed.status();
+  for (const auto& [token, id] : *undescribed) {
+    if (find(token) == id) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(folder, "/added_tokens.json: '", token, "', ", id,
+                     ": expected it in vocab.txt or in tokenizer_config.json's "
+                     "'added_tokens_decoder'"));
+  }
   // Serving never pads or masks: a vocabulary may do without these two.
   for (const std::string& token : {config->pad_token, config->mask_token}) {
     if (find(token) >= 0) special_ids[token] = find(token);

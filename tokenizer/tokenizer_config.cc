@@ -1,18 +1,18 @@
 #include "tokenizer/tokenizer_config.h"
 
-#include <filesystem>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <system_error>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "files/regular_file.h"
 
 namespace tern {
 namespace {
 
 using Json = nlohmann::json;
+
+constexpr int32_t kMaxAddedId = 1 << 24;
 
 // Reads the keys of one config; remembers the first error.
 class ConfigReader {
@@ -36,7 +36,10 @@ class ConfigReader {
   void ReadTokens(const char* key, std::vector<std::string>& values) {
     const Json* found = Find(key);
     if (found == nullptr) return;
-    if (!found->is_array()) return Fail(key, "a list of tokens", *found);
+    // extra_special_tokens may have a name for each: only values are tokens.
+    if (!found->is_array() && !found->is_object()) {
+      return Fail(key, "a list of tokens", *found);
+    }
     for (const Json& item : *found) {
       std::string value;
       ReadToken(key, item, value);
@@ -62,8 +65,6 @@ class ConfigReader {
   const absl::Status& status() const { return status_; }
 
  private:
-  static constexpr int32_t kMaxAddedId = 1 << 24;
-
   const Json* Find(const char* key) const {
     const auto found = json_.find(key);
     return found == json_.end() || found->is_null() ? nullptr : &*found;
@@ -106,26 +107,25 @@ class ConfigReader {
   absl::Status status_;
 };
 
+absl::StatusOr<Json> ReadObject(const std::string& path) {
+  constexpr int64_t kMaxBytes = 16 << 20;
+  const absl::StatusOr<std::string> text = ReadSmallFile(path, kMaxBytes);
+  if (!text.ok()) return text.status();
+  Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  if (json.is_object()) return json;
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": expected a JSON object, found ",
+                   json.is_discarded() ? "malformed JSON" : json.type_name()));
+}
+
 }  // namespace
 
 absl::StatusOr<TokenizerConfig> ReadTokenizerConfig(const std::string& path) {
   TokenizerConfig config;
-  constexpr uintmax_t kMaxBytes = 16 << 20;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return config;
-  std::error_code error;
-  const uintmax_t bytes = std::filesystem::file_size(path, error);
-  if (!error && bytes > kMaxBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, ": expected at most ", kMaxBytes, " bytes, found ", bytes));
-  }
-  const Json json = Json::parse(file, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, ": expected a JSON object, found ",
-        json.is_discarded() ? "malformed JSON" : json.type_name()));
-  }
-  ConfigReader reader(path, json);
+  const absl::StatusOr<Json> json = ReadObject(path);
+  if (absl::IsNotFound(json.status())) return config;
+  if (!json.ok()) return json.status();
+  ConfigReader reader(path, *json);
   reader.ReadBool("do_lower_case", config.do_lower_case);
   config.strip_accents = config.do_lower_case;
   reader.ReadBool("strip_accents", config.strip_accents);
@@ -136,10 +136,27 @@ absl::StatusOr<TokenizerConfig> ReadTokenizerConfig(const std::string& path) {
   reader.ReadToken("cls_token", config.cls_token);
   reader.ReadToken("mask_token", config.mask_token);
   reader.ReadTokens("additional_special_tokens", config.other_special_tokens);
+  reader.ReadTokens("extra_special_tokens", config.other_special_tokens);
   reader.ReadTokens("never_split", config.other_special_tokens);
   reader.ReadAddedTokens("added_tokens_decoder", config.added_tokens);
   if (!reader.status().ok()) return reader.status();
   return config;
+}
+
+absl::StatusOr<std::map<std::string, int32_t>> ReadAddedTokens(
+    const std::string& path) {
+  std::map<std::string, int32_t> ids;
+  const absl::StatusOr<Json> json = ReadObject(path);
+  if (absl::IsNotFound(json.status())) return ids;
+  if (!json.ok()) return json.status();
+  for (const auto& [token, id] : json->items()) {
+    if (!id.is_number_unsigned() || id.get<uint64_t>() > kMaxAddedId) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": expected ids from 0 to ", kMaxAddedId));
+    }
+    ids[token] = id.get<int32_t>();
+  }
+  return ids;
 }
 
 }  // namespace tern

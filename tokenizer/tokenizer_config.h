@@ -24,7 +24,8 @@ struct TokenizerConfig {
   std::string cls_token = "[CLS]";
   std::string mask_token = "[MASK]";
 
-  // additional_special_tokens and never_split: whole wherever they stand.
+  // additional_special_tokens, extra_special_tokens and never_split: whole
+  // wherever they stand.
   std::vector<std::string> other_special_tokens;
   // added_tokens_decoder: special tokens with their ids, which may lie past
   // the end of vocab.txt.
@@ -35,6 +36,11 @@ struct TokenizerConfig {
 // wrong type, or an added token with options that Tern does not follow
 // (lstrip, rstrip, single_word, normalized). A missing file gives the defaults.
 absl::StatusOr<TokenizerConfig> ReadTokenizerConfig(const std::string& path);
+
+// Reads added_tokens.json, in which folders without added_tokens_decoder have
+// tokens by their ids. Errors: as above. A missing file has none.
+absl::StatusOr<std::map<std::string, int32_t>> ReadAddedTokens(
+    const std::string& path);
 
 }  // namespace tern
 

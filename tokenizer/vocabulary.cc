@@ -1,11 +1,11 @@
 #include "tokenizer/vocabulary.h"
 
-#include <fstream>
-#include <iterator>
+#include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "files/regular_file.h"
 #include "tokenizer/utf8.h"
 
 namespace tern {
@@ -33,13 +33,16 @@ std::vector<std::string> SplitLines(absl::string_view text) {
 }  // namespace
 
 absl::StatusOr<Vocabulary> Vocabulary::Load(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
+  constexpr int64_t kMaxBytes = int64_t{64} << 20;
+  const absl::StatusOr<std::string> text = ReadSmallFile(path, kMaxBytes);
+  if (absl::IsNotFound(text.status())) {
     return absl::NotFoundError(
-        absl::StrCat(path, ": expected a vocabulary, cannot open it"));
+        absl::StrCat(path,
+                     ": expected a vocabulary, there is none (Tern does not "
+                     "read tokenizer.json)"));
   }
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  const std::vector<std::string> lines = SplitLines(text);
+  if (!text.ok()) return text.status();
+  const std::vector<std::string> lines = SplitLines(*text);
   if (lines.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": expected one token a line, the file is empty"));

@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
-#include "model/safetensors.h"
+#include "files/regular_file.h"
 #include "nlohmann/json.hpp"
 
 namespace tern {

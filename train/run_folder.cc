@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "files/regular_file.h"
 #include "model/folder_writer.h"
 #include "model/json_file.h"
 #include "model/safetensors.h"

@@ -1,7 +1,7 @@
 #include "train/run_log.h"
 
 #include "absl/strings/str_cat.h"
-#include "model/safetensors.h"
+#include "files/regular_file.h"
 
 namespace tern {
 namespace {

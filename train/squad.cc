@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "files/regular_file.h"
 #include "model/json_file.h"
 #include "nlohmann/json.hpp"
 

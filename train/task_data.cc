@@ -15,7 +15,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "model/json_file.h"
+#include "files/regular_file.h"
 #include "tokenizer/tokenizer.h"
 #include "train/augmentation.h"
 #include "train/fingerprint.h"

@@ -1,5 +1,8 @@
 #include "model/safetensors.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -186,6 +189,27 @@ TEST_F(SafetensorsTest, MissingFileIsNotFound) {
   const absl::Status status = Safetensors::Open(path_).status();
   EXPECT_TRUE(absl::IsNotFound(status)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr(path_));
+}
+
+TEST_F(SafetensorsTest, RefusesAFifoWithoutWaitingForItsWriter) {
+  const std::string path = path_ + ".fifo";
+  unlink(path.c_str());
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  const absl::Status status = Safetensors::Open(path).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("expected a regular file"));
+}
+
+// As large as a disk, but nothing is in it.
+TEST_F(SafetensorsTest, RefusesAHugeFileByItsHeader) {
+  std::ofstream(path_, std::ios::binary).close();
+  std::error_code error;
+  std::filesystem::resize_file(path_, uintmax_t{1} << 36, error);
+  if (error) GTEST_SKIP() << error.message();
+  const absl::Status status = Safetensors::Open(path_).status();
+  EXPECT_FALSE(status.ok());
+  std::filesystem::remove(path_);
 }
 
 TEST_F(SafetensorsTest, RefusesAFolder) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -475,6 +476,44 @@ TEST(TokenizerLoadTest, NamesTheMalformedKeyOfAConfig) {
               HasSubstr("lstrip"));
   EXPECT_THAT(message(R"({"added_tokens_decoder": {"-1": "a"}})"),
               HasSubstr("added_tokens_decoder"));
+}
+
+TEST(TokenizerLoadTest, RefusesWhatIsNoRegularFile) {
+  for (const char* name : {"vocab.txt", "tokenizer_config.json"}) {
+    const Folder folder({"[UNK]", "[CLS]", "[SEP]", "a"});
+    const std::string path = folder.path() + "/" + name;
+    std::filesystem::remove(path);
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);  // which has no writer
+    const auto status = LoadStatus(folder);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr(path + ": expected a regular file"));
+  }
+}
+
+TEST(TokenizerLoadTest, RefusesAddedTokensThatNothingDescribes) {
+  const Folder folder({"[UNK]", "[CLS]", "[SEP]", "a"});
+  folder.Write("added_tokens.json", R"({"a": 3, "<b>": 4})");
+  const auto status = LoadStatus(folder);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("added_tokens.json: '<b>', 4: expected it in vocab.txt "
+                        "or in tokenizer_config.json's"));
+  folder.Write("tokenizer_config.json",
+               R"({"added_tokens_decoder": {"4": {"content": "<b>"}}})");
+  EXPECT_EQ(LoadStatus(folder), absl::OkStatus());
+}
+
+TEST(TokenizerLoadTest, KeepsExtraSpecialTokensWhole) {
+  const Folder folder({"[UNK]", "[CLS]", "[SEP]", "a", "<b>"});
+  for (const char* tokens : {R"(["<b>"])", R"({"b_token": "<b>"})"}) {
+    folder.Write("tokenizer_config.json",
+                 R"({"extra_special_tokens": )" + std::string(tokens) + "}");
+    const auto tokenizer = Tokenizer::Load(folder.path());
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+    EXPECT_THAT((*tokenizer)->Encode("a<b>a", 8)->ids,
+                ElementsAre(1, 3, 4, 3, 2));
+  }
 }
 
 TEST(TokenizerLoadTest, CountsAddedTokensPastTheVocabulary) {
