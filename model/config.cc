@@ -12,12 +12,14 @@ namespace {
 
 using nlohmann::json;
 
-// Bounds far above any BERT, which keep products of sizes in 64 bits and k
-// within what integer sums take (kernels/variant.h).
+// Bounds above any BERT, which keep products of sizes in 64 bits and integer
+// sums in 32: an int8 dot product's 255 * 127 a column, attention's 255 * 255 a
+// token and a column of a head (kernels/variant.h, kernels/attention.h).
 constexpr int kMaxLayers = 1024;
-constexpr int kMaxWidth = 1 << 18;
+constexpr int kMaxWidth = 1 << 16;
 constexpr int kMaxVocabulary = 1 << 24;
-constexpr int kMaxPositions = 1 << 16;
+constexpr int kMaxPositions = 1 << 15;
+constexpr int kMaxHeadDim = 1 << 15;
 constexpr int kMaxTypes = 1 << 10;
 constexpr int kMaxLabels = 1 << 16;
 constexpr int kMaxFeedForwards = 64;
@@ -179,12 +181,33 @@ absl::Status ReadMobileBert(const json& config, BertConfig& bert) {
 }
 
 absl::Status CheckHeads(const BertConfig& bert) {
-  if (bert.attention_size() % bert.heads == 0) return absl::OkStatus();
   const Keys& keys = KeysOf(bert.family);
-  return Bad(bert.family == Family::kMobileBert ? "intra_bottleneck_size"
-                                                : keys.hidden_size,
-             absl::StrCat("a multiple of ", keys.heads, ", ", bert.heads),
-             absl::StrCat(bert.attention_size()));
+  const char* const size = bert.family == Family::kMobileBert
+                               ? "intra_bottleneck_size"
+                               : keys.hidden_size;
+  if (bert.attention_size() % bert.heads != 0) {
+    return Bad(size,
+               absl::StrCat("a multiple of ", keys.heads, ", ", bert.heads),
+               absl::StrCat(bert.attention_size()));
+  }
+  if (bert.head_dim() <= kMaxHeadDim) return absl::OkStatus();
+  return Bad(size,
+             absl::StrCat("at most ", kMaxHeadDim, " for each of ", keys.heads),
+             absl::StrCat(bert.head_dim()));
+}
+
+// Room for the special tokens and a token of each text, in windows one more;
+// token types to tell the two apart.
+absl::Status CheckInputs(const BertConfig& bert) {
+  const bool answers = bert.task == Task::kQuestionAnswering;
+  const int positions = answers ? 6 : 3;
+  if (bert.max_positions < positions) {
+    return Bad("max_position_embeddings", absl::StrCat("at least ", positions),
+               absl::StrCat(bert.max_positions));
+  }
+  if (!answers || bert.takes_pairs()) return absl::OkStatus();
+  return Bad(KeysOf(bert.family).types, "at least 2 for question answering",
+             absl::StrCat(bert.type_vocabulary_size));
 }
 
 absl::Status ReadActivation(const json& config, BertConfig& bert) {
@@ -207,8 +230,9 @@ absl::Status ReadActivation(const json& config, BertConfig& bert) {
 absl::Status ReadLayerNormEpsilon(const json& config, BertConfig& bert) {
   const json& value = Get(config, "layer_norm_eps");
   if (value.is_null()) return absl::OkStatus();
-  if (!value.is_number() || !(value.get<double>() > 0) ||
-      !(value.get<double>() < 1)) {
+  // As a float: less would be 0 there, by which a constant row is divided.
+  if (!value.is_number() || !(value.get<float>() > 0) ||
+      !(value.get<float>() < 1)) {
     return Bad("layer_norm_eps", "a number between 0 and 1", Text(value));
   }
   bert.layer_norm_epsilon = value.get<float>();
@@ -341,6 +365,7 @@ absl::Status Read(const json& config, BertConfig& bert) {
   if (status.ok()) status = ReadActivation(config, bert);
   if (status.ok()) status = ReadLayerNormEpsilon(config, bert);
   if (status.ok()) status = ReadTask(config, bert);
+  if (status.ok()) status = CheckInputs(bert);
   if (status.ok()) status = ReadQuantization(config, bert);
   return status;
 }
