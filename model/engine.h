@@ -60,7 +60,7 @@ class Engine {
   //   question answering  [tokens, 2], start and end logit of each token
   //   embedding models    [sequences, hidden_size], pooled, not normalized
   // Every sequence has 1 to config().max_positions tokens, every id is in the
-  // vocabulary, and the batch has at most workspace.max_tokens() tokens.
+  // vocabulary, and the batch has no more tokens than the workspace.
   // `abandoned` is asked between layers; once it says true, the pass ends with
   // CANCELLED. It may assemble another number of threads.
   absl::StatusOr<absl::Span<const float>> Forward(

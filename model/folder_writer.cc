@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "files/regular_file.h"
 #include "model/half.h"
 #include "model/json_file.h"
 #include "model/sentence_transformer.h"
@@ -152,7 +153,8 @@ absl::Status FolderWriter::WriteFiles(const std::string& folder,
 
 absl::Status FolderWriter::Write(const std::string& to, const std::string& from,
                                  DType dtype,
-                                 const nlohmann::json& quantization) const {
+                                 const nlohmann::json& quantization,
+                                 FinishFolder finish) const {
   absl::StatusOr<nlohmann::json> config = NewConfig(from, dtype, quantization);
   if (!config.ok()) return config.status();
   std::error_code error;
@@ -167,6 +169,7 @@ absl::Status FolderWriter::Write(const std::string& to, const std::string& from,
   fs::create_directories(temporary, error);
   if (error) return FileError(error, "create", temporary);
   absl::Status status = WriteFiles(temporary, from, *config);
+  if (status.ok()) status = finish(temporary);
   if (status.ok()) {
     fs::rename(temporary, trimmed, error);
     if (error) status = FileError(error, "create", to);

@@ -12,12 +12,17 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "model/safetensors.h"
 #include "nlohmann/json.hpp"
 
 namespace tern {
+
+// Adds files to a folder before it takes its place.
+using FinishFolder = absl::FunctionRef<absl::Status(const std::string& folder)>;
+inline absl::Status LeaveFolder(const std::string&) { return absl::OkStatus(); }
 
 class FolderWriter {
  public:
@@ -38,11 +43,12 @@ class FolderWriter {
   // Writes the folder `to`: what was added, the tokenizer's and
   // sentence-transformers' files of the folder `from`, and its config.json with
   // this dtype and quantization_config (null for none). The folder appears
-  // whole or not at all.
+  // whole, with what `finish` adds, or not at all.
   // Errors: ALREADY_EXISTS where `to` is there and not an empty folder;
   // NOT_FOUND where `from` has no vocab.txt; what errno says.
   absl::Status Write(const std::string& to, const std::string& from,
-                     DType dtype, const nlohmann::json& quantization) const;
+                     DType dtype, const nlohmann::json& quantization,
+                     FinishFolder finish = LeaveFolder) const;
 
  private:
   void Add(const std::string& name, DType dtype, std::vector<int64_t> shape,

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "files/regular_file.h"
 #include "model/json_file.h"
-#include "model/safetensors.h"
 #include "model/sha256.h"
 
 namespace tern {
@@ -16,8 +16,9 @@ namespace {
 constexpr int kFormatVersion = 1;
 constexpr int64_t kMaxVocabularyBytes = 64 << 20;
 constexpr size_t kMaxInputs = 16;
-// A lone token; few rows; as many as make AVX2 multiply by table.
-constexpr int kInputTokens[] = {1, 12, 64};
+// A lone token; few rows; as many as make AVX2 multiply by table, and AMX take
+// attention, too.
+constexpr int kInputTokens[] = {1, 12, 64, 130};
 
 static_assert(std::endian::native == std::endian::little);
 

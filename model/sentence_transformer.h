@@ -1,10 +1,9 @@
 // What sentence-transformers adds to the folder of an embedding model:
-//   modules.json               the steps: Transformer, Pooling, perhaps
-//   Normalize 1_Pooling/config.json      how tokens' vectors become one (the
-//   folder's name
-//                              is in modules.json)
-//   sentence_bert_config.json  the longest input, in tokens
-//   config_sentence_transformers.json  prompts
+//   modules.json: the steps, Transformer, Pooling, perhaps Normalize
+//   1_Pooling/config.json: how tokens' vectors become one; modules.json has the
+//       folder's name
+//   sentence_bert_config.json: the longest input, in tokens
+//   config_sentence_transformers.json: prompts
 //
 // Thread-safe: pure functions.
 

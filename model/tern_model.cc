@@ -34,9 +34,9 @@ constexpr int kExitUsage = 2;
 constexpr char kHelp[] =
     R"(tern-model: looks into model folders, checks them, and makes new ones.
 
-A model folder is a Hugging Face folder: config.json, model.safetensors (BERT or
-DistilBERT for sequence classification, question answering or embeddings),
-vocab.txt.
+A model folder is a Hugging Face folder: config.json, model.safetensors (BERT,
+DistilBERT or MobileBERT for sequence classification, question answering or
+embeddings), vocab.txt.
 
   tern-model inspect FOLDER [--json]
       Lists the tensors (name, dtype, shape, bytes; share of zeros of ternary
@@ -226,14 +226,13 @@ void PrintReport(const std::vector<TernarizedTensor>& report) {
 
 int Ternarize(const std::string& from, const std::string& to) {
   std::vector<TernarizedTensor> report;
-  absl::Status ternarized = TernarizeFolder(from, to, ShowProgress, &report);
+  absl::Status ternarized =
+      TernarizeFolder(from, to, ShowProgress, &report, WriteSelfCheck);
   if (!ternarized.ok()) return Fail(ternarized);
   absl::StatusOr<ModelFolder> model = OpenFolder(to);
   if (!model.ok()) return Fail(model.status());
   absl::StatusOr<ModelBytes> bytes = CountBytes(*model);
   if (!bytes.ok()) return Fail(bytes.status());
-  absl::Status self_check = WriteSelfCheck(to);
-  if (!self_check.ok()) return Fail(self_check);
   PrintReport(report);
   PrintSizes(*bytes, model->file->file_bytes());
   return 0;

@@ -174,7 +174,8 @@ void DecodeTernary(const uint8_t* codes, int64_t k, int8_t* t) {
 
 absl::Status TernarizeFolder(const std::string& from, const std::string& to,
                              Progress progress,
-                             std::vector<TernarizedTensor>* report) {
+                             std::vector<TernarizedTensor>* report,
+                             FinishFolder finish) {
   absl::StatusOr<ModelFolder> model = OpenFolder(from);
   if (!model.ok()) return model.status();
   if (model->config.ternary) {
@@ -208,7 +209,8 @@ absl::Status TernarizeFolder(const std::string& from, const std::string& to,
                        {"version", 1},
                        {"bits", 2},
                        {"weights", "twn"},
-                       {"activation_bits", 8}});
+                       {"activation_bits", 8}},
+                      finish);
 }
 
 }  // namespace tern

@@ -24,6 +24,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "kernels/ternary_gemm.h"
+#include "model/folder_writer.h"
 #include "model/safetensors.h"
 
 namespace tern {
@@ -87,7 +88,8 @@ using Progress = absl::FunctionRef<void(int done, int total)>;
 absl::Status TernarizeFolder(
     const std::string& from, const std::string& to,
     Progress progress = [](int, int) {},
-    std::vector<TernarizedTensor>* report = nullptr);
+    std::vector<TernarizedTensor>* report = nullptr,
+    FinishFolder finish = LeaveFolder);
 
 }  // namespace tern
 
