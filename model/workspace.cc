@@ -30,26 +30,29 @@ Workspace::Workspace(int max_tokens, int max_threads)
       intermediate_scales_(max_threads * kTileRows) {}
 
 void Workspace::Reserve(const BertConfig& config) {
-  const size_t tokens = max_tokens_;
+  const size_t tokens = std::max(max_tokens_, config.max_positions);
   const size_t tile_rows = static_cast<size_t>(max_threads_) * kTileRows;
   Grow(hidden_, tokens * config.hidden_size);
   Grow(qkv_, tokens * 3 * config.attention_size());
   Grow(context_, tokens * config.attention_size());
   Grow(bottleneck_, tokens * config.mobilebert.bottleneck_size);
-  Grow(logits_, tokens * config.outputs());
+  // A long sequence is alone in its batch.
+  const size_t rows =
+      config.task == Task::kQuestionAnswering ? tokens : max_tokens_;
+  Grow(logits_, rows * config.outputs());
   Grow(dense_, tile_rows * DenseColumns(config));
   Grow(intermediate_, tile_rows * IntermediateColumns(config));
   Grow(quantized_, tile_rows * PaddedDepth(DenseColumns(config)));
   Grow(quantized_intermediate_,
        tile_rows * PaddedDepth(IntermediateColumns(config)));
 
-  const int longest = std::min(max_tokens_, config.max_positions);
   const size_t attention_bytes =
-      (AttentionScratchBytes(longest, config.head_dim()) + kBufferAlignment -
-       1) /
-      kBufferAlignment * kBufferAlignment;
-  attention_bytes_ = std::max(attention_bytes_, attention_bytes);
-  Grow(attention_, attention_bytes_ * max_threads_);
+      std::max(attention_bytes_,
+               (AttentionScratchBytes(config.max_positions, config.head_dim()) +
+                kBufferAlignment - 1) /
+                   kBufferAlignment * kBufferAlignment);
+  Grow(attention_, attention_bytes * max_threads_);
+  attention_bytes_ = attention_bytes;
 }
 
 TileScratch Workspace::Tile(int first_row, const BertConfig& config) {

@@ -35,14 +35,14 @@ struct TileScratch {
 
 class Workspace {
  public:
-  // For batches of up to `max_tokens` tokens on up to `max_threads` threads.
+  // For batches of up to `max_tokens` tokens, or of one sequence of any length
+  // that the model takes, on up to `max_threads` threads.
   Workspace(int max_tokens, int max_threads);
 
   // Makes room for a model. Call it when a worker starts or first meets the
   // model: no pass allocates.
   void Reserve(const BertConfig& config);
 
-  int max_tokens() const { return max_tokens_; }
   int max_threads() const { return max_threads_; }
 
   float* hidden() { return hidden_.data(); }    // [tokens, hidden]

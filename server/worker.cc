@@ -37,9 +37,8 @@ Worker::Worker(const Options& options, const Clock* clock, Scheduler* scheduler,
       cores_(cores),
       metrics_(metrics),
       team_(options.max_threads),
-      workspace_(std::make_unique<Workspace>(options.max_batch_tokens,
-                                             options.max_threads)) {
-  for (const auto& model : models) Reserve(model->engine->config());
+      workspace_(options.max_batch_tokens, options.max_threads) {
+  for (const auto& model : models) workspace_.Reserve(model->engine->config());
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -81,15 +80,6 @@ absl::Status Worker::TryToCompute(const Work& work, CoreBudget::Lease& lease) {
   }
 }
 
-void Worker::Reserve(const BertConfig& config) {
-  // A model that came after the start may take longer sequences.
-  if (config.max_positions > workspace_->max_tokens()) {
-    workspace_ = std::make_unique<Workspace>(config.max_positions,
-                                             workspace_->max_threads());
-  }
-  workspace_->Reserve(config);
-}
-
 absl::Status Worker::Compute(const Work& work, CoreBudget::Lease& lease) {
   batch_.Clear();
   for (const Work::Item& item : work.items) {
@@ -97,9 +87,9 @@ absl::Status Worker::Compute(const Work& work, CoreBudget::Lease& lease) {
     batch_.Add(encoding.ids, encoding.type_ids);
   }
   const Engine& engine = *work.model().engine;
-  Reserve(engine.config());
+  workspace_.Reserve(engine.config());
   const absl::StatusOr<absl::Span<const float>> logits =
-      engine.Forward(batch_, *workspace_, team_, [&] {
+      engine.Forward(batch_, workspace_, team_, [&] {
         ShareCores(lease);
         return scheduler_->Abandoned(work);
       });

@@ -60,8 +60,6 @@ class Worker {
   absl::Status Compute(const Work& work, CoreBudget::Lease& lease);
   // Makes the team as large as others leave it. No loop of the team is running.
   void ShareCores(CoreBudget::Lease& lease);
-  // Makes room for a model.
-  void Reserve(const BertConfig& config);
 
   const Clock* const clock_;
   Scheduler* const scheduler_;
@@ -72,7 +70,7 @@ class Worker {
 
   // The thread's own.
   ThreadTeam team_;
-  std::unique_ptr<Workspace> workspace_;
+  Workspace workspace_;
   Batch batch_;
 
   std::thread thread_;  // last: it uses all of the above
