@@ -1,7 +1,9 @@
 #include "server/call.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -30,6 +32,13 @@ std::string TenantName(absl::string_view name) {
 void SetDuration(absl::Duration from, google::protobuf::Duration& to) {
   to.set_seconds(absl::IDivDuration(from, absl::Seconds(1), &from));
   to.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(from)));
+}
+
+bool IsFinite(const std::vector<std::vector<float>>& logits) {
+  return std::all_of(logits.begin(), logits.end(), [](const auto& of_sequence) {
+    return std::all_of(of_sequence.begin(), of_sequence.end(),
+                       [](float logit) { return std::isfinite(logit); });
+  });
 }
 
 absl::string_view RejectionReason(const absl::Status& status) {
@@ -69,6 +78,8 @@ void Call::Start(const absl::Status& ready, absl::Time deadline, Done done) {
     request_->deadline = std::min(request_->deadline, deadline);
     request_->message_bytes =
         static_cast<int64_t>(request_message().ByteSizeLong());
+    request_->memory_bytes =
+        static_cast<int64_t>(request_message().SpaceUsedLong());
     request_->done = [this](const absl::Status& status) { End(status); };
     status = environment_.scheduler.Push(request_);
     if (status.ok()) return;  // `this` is the workers' now
@@ -79,6 +90,7 @@ void Call::Start(const absl::Status& ready, absl::Time deadline, Done done) {
 
 absl::Status Call::ChooseModel(ModelUse use, const std::string& name,
                                const std::string& version) {
+  if (request_->model != nullptr) return absl::OkStatus();
   auto model = environment_.models.FindFor(use, name, version);
   if (!model.ok()) return model.status();
   request_->model = *std::move(model);
@@ -103,6 +115,11 @@ void Call::End(const absl::Status& status) {
 // A worker's thread must outlive what goes wrong here.
 absl::Status Call::MakeReply() {
   return NoThrow("the reply could not be made", [this] {
+    if (!IsFinite(request_->logits)) {
+      return absl::InternalError(
+          "the model's scores are no finite numbers: its weights are too "
+          "large");
+    }
     Reply(*request_);
     return CheckLength(response_message());
   });

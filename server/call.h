@@ -101,6 +101,10 @@ class Call {
   //
   // Checks the request, chooses its model and encodes its texts.
   virtual absl::Status Encode(Request& request) = 0;
+  // Chooses the model for Encode(), which then does not look for it.
+  void set_model(std::shared_ptr<const ServedModel> model) {
+    request_->model = std::move(model);
+  }
   // Fills in the response, except for the timings.
   virtual void Reply(const Request& request) = 0;
   virtual v1::Timings& timings() = 0;

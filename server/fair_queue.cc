@@ -36,7 +36,8 @@ FairQueue::Size& FairQueue::Size::operator-=(const Size& other) {
 
 FairQueue::Size FairQueue::SizeOf(const Request& request) {
   constexpr int64_t kTokenBytes = 2 * sizeof(int32_t) + sizeof(TextSpan);
-  Size size{.requests = 1, .bytes = request.message_bytes};
+  Size size{.requests = 1,
+            .bytes = std::max(request.message_bytes, request.memory_bytes)};
   for (const Encoding& sequence : request.sequences) {
     size.tokens += static_cast<int64_t>(sequence.ids.size());
     size.bytes += sizeof(Encoding);

@@ -29,8 +29,10 @@ struct Request {
   absl::Time deadline = absl::InfiniteFuture();
   // Who asks, where the server tells its clients apart.
   std::string tenant;
-  // Size of the client's message, which lives as long as the request.
+  // The client's message as it came, and in memory, where it lives as long as
+  // the request: many small fields take some twenty times their bytes there.
   int64_t message_bytes = 0;
+  int64_t memory_bytes = 0;
   // Called exactly once if Scheduler::Push took the request, on whichever
   // thread ended it and with no lock held. The logits are complete if the
   // status is OK, and must not be touched otherwise.

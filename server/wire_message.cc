@@ -81,6 +81,8 @@ absl::Status ParseMessage(const grpc::ByteBuffer& bytes,
   if (grpc::GenericDeserialize<grpc::ProtoBufferReader,
                                google::protobuf::Message>(&copy, &message)
           .ok()) {
+    // Fields that we do not know are kept at thirty times their bytes.
+    message.DiscardUnknownFields();
     return absl::OkStatus();
   }
   const Descriptor& descriptor = *message.GetDescriptor();

@@ -38,6 +38,19 @@ TEST(WireMessageTest, BytesGiveTheMessageTheyAreOf) {
   EXPECT_EQ(parsed.model(), message.model());
 }
 
+// 64 bytes in memory for each two.
+TEST(WireMessageTest, UnknownFieldsAreNotKept) {
+  std::string text;
+  for (int i = 0; i < 10000; ++i) text.append("\x7a\0", 2);  // empty, field 15
+  const grpc::Slice slice(text);
+  v1::ClassifyRequest parsed;
+
+  ASSERT_EQ(ParseMessage(grpc::ByteBuffer(&slice, 1), parsed),
+            absl::OkStatus());
+
+  EXPECT_LT(parsed.SpaceUsedLong(), 10000u);
+}
+
 TEST(WireMessageTest, AMessageTooLongForGrpcIsAnErrorNotAnEmptyOne) {
   // The second is 4 bytes by gRPC's count.
   for (const size_t length : {size_t{1} << 31, (size_t{1} << 32) + 4}) {
