@@ -155,6 +155,7 @@ absl::Status OipCall::ReadOutputs(const OipSignature& signature, Task task) {
 
 absl::Status OipCall::EncodeTexts(Request& request) {
   auto call = std::make_unique<ClassifyCall>(environment());
+  call->set_model(request.model);
   v1::ClassifyRequest& classify = call->request_message();
   classify.set_model(request.model->name);
   classify.set_version(request.model->version);
@@ -177,6 +178,7 @@ absl::Status OipCall::EncodeTexts(Request& request) {
 
 absl::Status OipCall::EncodeQuestions(Request& request) {
   auto call = std::make_unique<AnswerCall>(environment());
+  call->set_model(request.model);
   v1::AnswerRequest& answer = call->request_message();
   answer.set_model(request.model->name);
   answer.set_version(request.model->version);
@@ -195,6 +197,7 @@ absl::Status OipCall::EncodeQuestions(Request& request) {
 
 absl::Status OipCall::EncodeForEmbedding(Request& request) {
   auto call = std::make_unique<EmbedCall>(environment());
+  call->set_model(request.model);
   v1::EmbedRequest& embed = call->request_message();
   embed.set_model(request.model->name);
   embed.set_version(request.model->version);

@@ -6,9 +6,11 @@
 #include <vector>
 
 #include "server/call_reactor.h"
+#include "server/no_throw.h"
 #include "server/oip_call.h"
 #include "server/oip_model.h"
 #include "server/status_mapping.h"
+#include "server/wire_message.h"
 
 namespace tern {
 namespace {
@@ -36,8 +38,7 @@ grpc::ServerUnaryReactor* FinishWith(grpc::CallbackServerContext* context,
 // One stream. Its requests run at the same time and are answered in order.
 // Deletes itself when gRPC is done with it.
 class OipService::Stream final
-    : public grpc::ServerBidiReactor<inference::ModelInferRequest,
-                                     inference::ModelStreamInferResponse> {
+    : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   Stream(OipService* service, grpc::CallbackServerContext* context)
       : service_(*service), context_(*context) {
@@ -66,8 +67,8 @@ class OipService::Stream final
   // A request of the stream and its response.
   struct Entry {
     std::shared_ptr<OipCall> call;  // null once it has ended
-    size_t bytes = 0;               // of the request, then of the response
-    inference::ModelStreamInferResponse response;
+    size_t bytes = 0;  // of the request in memory, then of the response
+    grpc::ByteBuffer response;
   };
 
   void OnReadDone(bool ok) override {
@@ -81,15 +82,23 @@ class OipService::Stream final
     }
     // Not made before the request came: a call's time begins with it.
     const auto call = std::make_shared<OipCall>(service_.environment_);
-    call->request_message().Swap(&read_);
     Entry& entry = entries_.emplace_back();
     entry.call = call;
-    entry.bytes = call->request_message().ByteSizeLong();
-    held_bytes_ += entry.bytes;
     lock.unlock();
     SetCaller(context_, *call);
-    call->Start(call->CheckRoom(entry.bytes),
-                DeadlineOf(context_, service_.environment_.clock),
+    absl::Status ready = call->CheckRoom(read_.Length());
+    if (ready.ok()) {
+      ready = NoThrow("the message could not be read", [&] {
+        return ParseMessage(read_, call->request_message());
+      });
+    }
+    read_.Clear();
+    const size_t bytes = call->request_message().SpaceUsedLong();
+    lock.lock();
+    entry.bytes = bytes;
+    held_bytes_ += bytes;
+    lock.unlock();
+    call->Start(ready, DeadlineOf(context_, service_.environment_.clock),
                 [this, &entry](const absl::Status& status) {
                   OnCallEnd(entry, status);
                 });
@@ -101,20 +110,29 @@ class OipService::Stream final
   void OnCallEnd(Entry& entry, const absl::Status& status) {
     // Freed when the lock has been, and with it all that the request held.
     const std::shared_ptr<OipCall> call = entry.call;
-    inference::ModelInferResponse& response =
-        *entry.response.mutable_infer_response();
+    inference::ModelStreamInferResponse message;
+    inference::ModelInferResponse& response = *message.mutable_infer_response();
     const inference::ModelInferRequest& request = call->request_message();
     if (status.ok()) {
       response = std::move(call->response_message());
     } else {
-      entry.response.set_error_message(std::string(status.message()));
+      message.set_error_message(std::string(status.message()));
       response.set_id(request.id());
     }
     const auto asks = request.parameters().find(kAsksForFinal);
     if (asks != request.parameters().end() && asks->second.bool_param()) {
       (*response.mutable_parameters())[kFinal].set_bool_param(true);
     }
-    const size_t bytes = entry.response.ByteSizeLong();
+    const absl::Status written =
+        NoThrow("the response could not be written",
+                [&] { return SerializeMessage(message, entry.response); });
+    if (!written.ok()) {
+      response.Clear();
+      response.set_id(request.id());
+      message.set_error_message(std::string(written.message()));
+      SerializeMessage(message, entry.response).IgnoreError();
+    }
+    const size_t bytes = entry.response.Length();
     std::lock_guard lock(mutex_);
     entry.call.reset();
     held_bytes_ += bytes;
@@ -201,7 +219,7 @@ class OipService::Stream final
   // Read and not yet answered, oldest first; the first may be being written.
   std::deque<Entry> entries_ ABSL_GUARDED_BY(mutex_);
   size_t held_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // by them
-  inference::ModelInferRequest read_;              // gRPC's while reading_
+  grpc::ByteBuffer read_;                          // gRPC's while reading_
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;     // read no more
@@ -268,8 +286,7 @@ grpc::ServerUnaryReactor* OipService::ModelInfer(
                    context, request, response);
 }
 
-grpc::ServerBidiReactor<inference::ModelInferRequest,
-                        inference::ModelStreamInferResponse>*
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*
 OipService::ModelStreamInfer(grpc::CallbackServerContext* context) {
   return new Stream(this, context);
 }

@@ -16,10 +16,21 @@
 
 namespace tern {
 
-// ModelInfer takes bytes rather than messages: see wire_message.h.
-using OipServiceBase =
-    inference::GRPCInferenceService::WithRawCallbackMethod_ModelInfer<
-        inference::GRPCInferenceService::CallbackService>;
+// Inference takes bytes rather than messages: see wire_message.h. gRPC's
+// CallbackService is the same without that, and cannot have it for a stream.
+using Oip = inference::GRPCInferenceService;
+using OipServiceBase = Oip::WithRawCallbackMethod_ModelInfer<
+    Oip::WithRawCallbackMethod_ModelStreamInfer<Oip::WithCallbackMethod_ServerLive<
+        Oip::WithCallbackMethod_ServerReady<Oip::WithCallbackMethod_ModelReady<
+            Oip::WithCallbackMethod_ServerMetadata<
+                Oip::WithCallbackMethod_ModelMetadata<
+                    Oip::WithCallbackMethod_ModelConfig<
+                        Oip::WithCallbackMethod_ModelStatistics<
+                            Oip::WithCallbackMethod_RepositoryIndex<
+                                Oip::WithCallbackMethod_RepositoryModelLoad<
+                                    Oip::
+                                        WithCallbackMethod_RepositoryModelUnload<
+                                            Oip::Service>>>>>>>>>>>>;
 
 class OipService final : public OipServiceBase {
  public:
@@ -54,9 +65,8 @@ class OipService final : public OipServiceBase {
   grpc::ServerUnaryReactor* ModelInfer(grpc::CallbackServerContext* context,
                                        const grpc::ByteBuffer* request,
                                        grpc::ByteBuffer* response) override;
-  grpc::ServerBidiReactor<inference::ModelInferRequest,
-                          inference::ModelStreamInferResponse>*
-  ModelStreamInfer(grpc::CallbackServerContext* context) override;
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* ModelStreamInfer(
+      grpc::CallbackServerContext* context) override;
   grpc::ServerUnaryReactor* ModelConfig(
       grpc::CallbackServerContext* context,
       const inference::ModelConfigRequest* request,

@@ -12,6 +12,8 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "gmock/gmock.h"
+#include "grpcpp/generic/generic_stub.h"
+#include "grpcpp/support/proto_buffer_reader.h"
 #include "gtest/gtest.h"
 #include "inference/grpc_inference_service.grpc.pb.h"
 #include "server/metrics.h"
@@ -640,6 +642,47 @@ TEST_F(OipTest, AStreamAnswersInOrderAndOutlivesABadRequest) {
   writer.get();
   EXPECT_EQ(answered, kRequests);
   EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(OipTest, AStreamAnswersBytesThatAreNoMessageAndGoesOn) {
+  const auto bytes_of = [](const std::string& text) {
+    const grpc::Slice slice(text);
+    return grpc::ByteBuffer(&slice, 1);
+  };
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  grpc::GenericStub stub(running_.channel);
+  const auto stream = stub.PrepareCall(
+      &context, "/inference.GRPCInferenceService/ModelStreamInfer", &queue);
+  const auto done = [&queue] {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue.Next(&tag, &ok) && ok;
+  };
+  stream->StartCall(nullptr);
+  ASSERT_TRUE(done());
+  for (const std::string& request :
+       {std::string("\xff\xff"), MakeTexts({"text"}).SerializeAsString()}) {
+    stream->Write(bytes_of(request), nullptr);
+    ASSERT_TRUE(done());
+  }
+  stream->WritesDone(nullptr);
+  ASSERT_TRUE(done());
+  for (const char* error : {"expected a inference.ModelInferRequest, found "
+                            "bytes that are none",
+                            ""}) {
+    grpc::ByteBuffer bytes;
+    stream->Read(&bytes, nullptr);
+    ASSERT_TRUE(done());
+    ModelStreamInferResponse response;
+    grpc::ProtoBufferReader reader(&bytes);
+    ASSERT_TRUE(response.ParseFromZeroCopyStream(&reader));
+    EXPECT_EQ(response.error_message(), error);
+  }
+  grpc::Status status;
+  stream->Finish(&status, nullptr);
+  ASSERT_TRUE(done());
+  EXPECT_TRUE(status.ok()) << status.error_message();
 }
 
 TEST_F(OipTest, AStreamThatHoldsManyBytesIsNotReadFrom) {
