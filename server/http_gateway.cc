@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -293,8 +294,8 @@ void HttpGateway::HandleV2(const Path& path, const HttpRequest& request,
   if (request.method == "POST" && rest == Path{"repository", "index"}) {
     const nlohmann::json index = ToPlainJson(OipRepositoryIndex(
         environment_.models, health_.serving(), /*only_ready=*/false));
-    return respond(
-        Json(index.contains("models") ? index["models"] : nlohmann::json()));
+    return respond(Json(index.contains("models") ? index["models"]
+                                                 : nlohmann::json::array()));
   }
   if (const auto model = ParseV2ModelPath(path); model.has_value()) {
     return HandleV2Model(model->name, model->version, model->action, request,
@@ -370,8 +371,11 @@ void HttpGateway::StartCall(std::shared_ptr<Call> call,
                             Render render, RenderError render_error,
                             const HttpServer::Respond& respond) {
   const auto timeout = ReadTimeout(request);
+  // A header may have no name.
   const auto tenant =
-      request.headers.find(absl::AsciiStrToLower(call->tenant_key()));
+      call->tenant_key().empty()
+          ? request.headers.end()
+          : request.headers.find(absl::AsciiStrToLower(call->tenant_key()));
   if (tenant != request.headers.end()) call->set_tenant(tenant->second);
   const auto traceparent = request.headers.find(kTraceparent);
   if (traceparent != request.headers.end()) {
@@ -387,15 +391,18 @@ void HttpGateway::StartCall(std::shared_ptr<Call> call,
     std::lock_guard lock(mutex_);
     calls_.emplace(started, std::move(call));
   }
-  started->Start(ready,
-                 environment_.clock.Now() + timeout.value_or(kDefaultTimeout),
-                 [this, started, render = std::move(render), render_error,
-                  respond](const absl::Status& status) {
-                   HttpResponse response =
-                       status.ok() ? render(*started) : render_error(status);
-                   const std::shared_ptr<Call> ended = TakeCall(started);
-                   respond(std::move(response));
-                 });
+  started->Start(
+      ready, environment_.clock.Now() + timeout.value_or(kDefaultTimeout),
+      [this, started, render = std::move(render), render_error,
+       respond](const absl::Status& status) {
+        const auto response = NoThrow("the response could not be written",
+                                      [&]() -> absl::StatusOr<HttpResponse> {
+                                        if (!status.ok()) return status;
+                                        return render(*started);
+                                      });
+        const std::shared_ptr<Call> ended = TakeCall(started);
+        respond(response.ok() ? *response : render_error(response.status()));
+      });
 }
 
 std::shared_ptr<Call> HttpGateway::TakeCall(Call* call) {

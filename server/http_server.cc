@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <exception>
 #include <optional>
 
 #include "absl/strings/ascii.h"
@@ -14,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "server/clock.h"
+#include "server/log.h"
 
 namespace tern {
 namespace {
@@ -134,6 +136,9 @@ struct HttpServer::Library {
 
   MHD_Result Begin(MHD_Connection* connection, const char* url,
                    const char* method, void** exchange);
+  // The same for what comes after the first line.
+  MHD_Result Continue(MHD_Connection* connection, const char* data,
+                      size_t* data_size, Exchange& current);
   // Keeps a piece of a body, or refuses the request.
   void Receive(Exchange& exchange, absl::string_view piece);
   // False: the server is draining.
@@ -154,24 +159,35 @@ MHD_Result HttpServer::Library::Access(void* server, MHD_Connection* connection,
                                        const char* url, const char* method,
                                        const char*, const char* data,
                                        size_t* data_size, void** exchange) {
-  HttpServer& self = *static_cast<HttpServer*>(server);
-  if (*exchange == nullptr) {
-    return self.library_->Begin(connection, url, method, exchange);
+  Library& library = *static_cast<HttpServer*>(server)->library_;
+  // The library is C. It closes a connection that is answered with MHD_NO.
+  try {
+    if (*exchange == nullptr) {
+      return library.Begin(connection, url, method, exchange);
+    }
+    return library.Continue(connection, data, data_size,
+                            *static_cast<Exchange*>(*exchange));
+  } catch (const std::exception& error) {
+    Log(LogLevel::kError, "a connection is closed",
+        {{"error", std::string(error.what())}});
+    return MHD_NO;
   }
-  Exchange& current = *static_cast<Exchange*>(*exchange);
+}
+
+MHD_Result HttpServer::Library::Continue(MHD_Connection* connection,
+                                         const char* data, size_t* data_size,
+                                         Exchange& current) {
   if (*data_size > 0) {
-    self.library_->Receive(current, {data, *data_size});
+    Receive(current, {data, *data_size});
     *data_size = 0;
     return MHD_YES;
   }
   if (current.refusal.has_value()) return Send(connection, *current.refusal);
-  if (!current.handed_over && !self.library_->HandOver(current, connection)) {
-    return self.library_->SendShuttingDown(connection);
+  if (!current.handed_over && !HandOver(current, connection)) {
+    return SendShuttingDown(connection);
   }
   std::lock_guard lock(current.mutex);
-  if (current.response.has_value()) {
-    return self.library_->SendResponse(current, connection);
-  }
+  if (current.response.has_value()) return SendResponse(current, connection);
   current.suspended = true;
   MHD_suspend_connection(connection);
   return MHD_YES;
