@@ -58,6 +58,8 @@ std::shared_ptr<grpc::Channel> MakeChannel(
   arguments.SetUserAgentPrefix(options.user_agent);
   arguments.SetServiceConfigJSON(kServiceConfig);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, options.retry ? 1 : 0);
+  // A call of more bytes than this, by default 256 KiB, is not tried again.
+  arguments.SetInt(GRPC_ARG_PER_RPC_RETRY_BUFFER_SIZE, 16 << 20);
   // A restarting server is back in a moment; gRPC's own first pause is 1 s.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   // Despite its name, the time in which a connection must stand, TLS included.

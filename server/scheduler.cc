@@ -9,11 +9,11 @@
 namespace tern {
 namespace {
 
-// Where the pace is not known.
 // Of the tokens that a message's length promises.
 constexpr double kExpectedPart = 0.75;
 // Of the latest message in what messages have promised.
 constexpr double kNewWeight = 0.05;
+// Where the pace is not known.
 constexpr absl::Duration kFirstRetryDelay = absl::Milliseconds(100);
 constexpr absl::Duration kLeastRetryDelay = absl::Milliseconds(1);
 constexpr absl::Duration kMostRetryDelay = absl::Seconds(10);

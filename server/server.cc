@@ -29,6 +29,9 @@ constexpr absl::Duration kTrimPeriod = absl::Seconds(2);
 // Tenants that metrics name; the others are summed up.
 constexpr int kTopTenants = 20;
 
+// Threads of gRPC's reflection, which keeps one for each open stream.
+constexpr int kMostReflections = 32;
+
 // In which the last responses over HTTP are sent.
 constexpr absl::Duration kHttpFlush = absl::Seconds(1);
 
@@ -203,8 +206,9 @@ absl::Status Server::Listen() {
   builder.SetMaxReceiveMessageSize(options_.max_message_bytes);
   RefuseCompression(builder);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
-  builder.SetResourceQuota(
-      grpc::ResourceQuota("tern").Resize(TransportBytes(options_)));
+  builder.SetResourceQuota(grpc::ResourceQuota("tern")
+                               .Resize(TransportBytes(options_))
+                               .SetMaxThreads(kMostReflections));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
                              Milliseconds(kPingInterval));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
@@ -295,10 +299,6 @@ void Server::StartWorkers() {
   options.max_batch_tokens = options_.max_batch_tokens;
   options.max_threads = options_.threads;
   const auto models = models_.All();
-  for (const auto& model : models) {
-    options.max_batch_tokens = std::max(options.max_batch_tokens,
-                                        model->engine->config().max_positions);
-  }
   for (int i = 0; i < options_.workers; ++i) {
     workers_.push_back(std::make_unique<Worker>(options, &clock_, &scheduler_,
                                                 &cores_, &metrics_, models));

@@ -5,6 +5,7 @@
 #include "google/protobuf/any.pb.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "tokenizer/utf8.h"
 
 namespace tern {
 namespace {
@@ -18,6 +19,16 @@ std::string TypeUrl(const google::protobuf::Message& message) {
 
 void Attach(const google::protobuf::Message& detail, absl::Status& status) {
   status.SetPayload(TypeUrl(detail), absl::Cord(detail.SerializeAsString()));
+}
+
+// Trailers have little room: clients take a status of more than 8 KiB for
+// RESOURCE_EXHAUSTED.
+std::string Shortened(absl::string_view message) {
+  constexpr size_t kMostBytes = 1024;
+  if (message.size() <= kMostBytes) return std::string(message);
+  message = message.substr(0, kMostBytes);
+  const size_t cut = FindInvalidUtf8(message);  // within a character
+  return absl::StrCat(message.substr(0, cut), "...");
 }
 
 absl::Status ExhaustedError(absl::string_view message, absl::string_view reason,
@@ -65,7 +76,7 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
   const auto code = static_cast<grpc::StatusCode>(status.code());
   google::rpc::Status details;
   details.set_code(static_cast<int>(code));
-  details.set_message(std::string(status.message()));
+  details.set_message(Shortened(status.message()));
   status.ForEachPayload(
       [&details](absl::string_view type_url, const absl::Cord& payload) {
         google::protobuf::Any& detail = *details.add_details();

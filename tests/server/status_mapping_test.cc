@@ -17,6 +17,14 @@ TEST(StatusMappingTest, CodesAndMessagesStay) {
   EXPECT_TRUE(ToGrpcStatus(absl::OkStatus()).ok());
 }
 
+// Clients refuse trailers of more than 8 KiB, by another code.
+TEST(StatusMappingTest, ALongMessageIsCutBetweenCharacters) {
+  const std::string message =
+      std::string(1023, 'a') + "\u00e9" + std::string(9000, 'b');
+  EXPECT_EQ(ToGrpcStatus(absl::NotFoundError(message)).error_message(),
+            std::string(1023, 'a') + "...");
+}
+
 TEST(StatusMappingTest, AFullQueueSaysWhenToRetryAndWhy) {
   const grpc::Status status =
       ToGrpcStatus(QueueFullError("full", absl::Milliseconds(2500)));
