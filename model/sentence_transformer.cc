@@ -120,6 +120,20 @@ absl::Status ReadMaxTokens(const std::string& path, int max_positions,
   return absl::OkStatus();
 }
 
+// Lower case before a cased tokenizer: it is not told that.
+absl::Status RefuseLowerCase(const std::string& folder,
+                             const std::string& path) {
+  const absl::StatusOr<json> config = ReadJsonObjectFile(path);
+  if (!config.ok()) return config.status();
+  const json lower = config->value("do_lower_case", json(false));
+  const auto tokenizer =
+      ReadJsonObjectFile(absl::StrCat(folder, "/tokenizer_config.json"));
+  const bool cased =
+      tokenizer.ok() && tokenizer->value("do_lower_case", json(true)) == false;
+  if (lower != true || !cased) return absl::OkStatus();
+  return Bad(path, "do_lower_case as in tokenizer_config.json, false", lower);
+}
+
 absl::Status RefuseDefaultPrompt(const std::string& path) {
   const absl::StatusOr<json> config = ReadJsonObjectFile(path);
   if (!config.ok()) return config.status();
@@ -142,8 +156,10 @@ absl::Status ReadSentenceTransformer(const std::string& folder,
   absl::Status status = ReadSteps(folder, config.embedding);
   for (const char* file : kTransformerFiles) {
     if (!status.ok() || !Exists(folder, file)) continue;
-    status = ReadMaxTokens(absl::StrCat(folder, "/", file),
-                           config.max_positions, config.embedding.max_tokens);
+    const std::string path = absl::StrCat(folder, "/", file);
+    status =
+        ReadMaxTokens(path, config.max_positions, config.embedding.max_tokens);
+    if (status.ok()) status = RefuseLowerCase(folder, path);
   }
   if (status.ok() && Exists(folder, kPrompts)) {
     status = RefuseDefaultPrompt(absl::StrCat(folder, "/", kPrompts));

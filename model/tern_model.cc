@@ -268,6 +268,15 @@ int Run(int argc, char** argv) {
   const std::string& command = words[0];
   const std::vector<std::string> folders(words.begin() + 1, words.end());
 
+  for (const auto& [flag, value] : parsed->flags) {
+    for (const auto& [name, user] :
+         {std::pair{"json", "inspect"}, std::pair{"dtype", "convert"},
+          std::pair{"write", "self-check"}}) {
+      if (flag != name || command == user) continue;
+      return FailUsage(absl::StrCat("--", flag, ": expected only with ", user,
+                                    ", found with ", command));
+    }
+  }
   size_t expected_folders = 2;
   if (command == "inspect" || command == "verify" || command == "self-check") {
     expected_folders = 1;

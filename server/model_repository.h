@@ -9,8 +9,8 @@
 //   refused    it cannot be loaded, or fails its self-check: what was served
 //              stays, and the version is tried again when its files change
 //   labelled   a label moves to a version once that is served
-//   kept       the last version of a name stays though its folder has gone, as
-//              long as there are other versions in the name's folder
+//   kept       what a name serves stays though its folders have gone, as long as
+//              other versions stand in the name's folder, none of them served
 //
 // Thread-safe.
 

@@ -11,6 +11,7 @@ namespace {
 
 // Of the tokens that a message's length promises.
 constexpr double kExpectedPart = 0.75;
+constexpr double kMostTokensPerByte = 0.4;
 // Of the latest message in what messages have promised.
 constexpr double kNewWeight = 0.05;
 // Where the pace is not known.
@@ -56,10 +57,12 @@ absl::Status Scheduler::Push(std::shared_ptr<Request> request) {
   {
     std::lock_guard lock(mutex_);
     if (request->message_bytes > 0) {
-      // Windows that overlap far may have many tokens a byte, which is no
-      // reason to expect as many of other messages.
-      const double seen = std::min(
-          1.0, static_cast<double>(size.tokens) / request->message_bytes);
+      // Prose has a token for every three to five bytes. Windows that overlap
+      // far, or signs of a byte each, have more, which is no reason to expect
+      // as many of others' messages.
+      const double seen =
+          std::min(kMostTokensPerByte,
+                   static_cast<double>(size.tokens) / request->message_bytes);
       tokens_per_byte_ += kNewWeight * (seen - tokens_per_byte_);
     }
     status = ReasonToDrop(*request, now);

@@ -103,6 +103,18 @@ TEST(ClientTest, RetriesWhatMayPass) {
   EXPECT_THAT(server.call_times(), SizeIs(3));
 }
 
+// gRPC's own bound is 256 KiB.
+TEST(ClientTest, RetriesLongCalls) {
+  FakeServer server;
+  server.FailNext({{grpc::StatusCode::UNAVAILABLE, "restarting"}});
+  const auto client = MustCreate(server.target());
+
+  const auto response = client->Classify(OneText(std::string(2 << 20, 'x')));
+
+  EXPECT_TRUE(response.ok()) << response.status();
+  EXPECT_THAT(server.call_times(), SizeIs(2));
+}
+
 TEST(ClientTest, GivesUpAfterFiveAttempts) {
   FakeServer server;
   server.FailNext(std::vector<Failure>(

@@ -138,6 +138,12 @@ TEST_F(SentenceTransformerTest, RefusesALengthWithoutRoomForAToken) {
   }
 }
 
+TEST_F(SentenceTransformerTest, RefusesLowerCaseForACasedTokenizer) {
+  Write("sentence_bert_config.json", R"({"do_lower_case":true})");
+  Write("tokenizer_config.json", R"({"do_lower_case":false})");
+  ExpectRefused("expected do_lower_case as in tokenizer_config.json, false");
+}
+
 TEST_F(SentenceTransformerTest, RefusesADefaultPrompt) {
   Write("config_sentence_transformers.json",
         R"({"prompts":{"query":"query: "},"default_prompt_name":"query"})");

@@ -83,6 +83,8 @@ TEST_F(TernModelTest, WrongUsageExitsWithTwoAndOneLine) {
       {"inspect --json=7 " + plain_,
        "--json: expected true or false, found '7'"},
       {"convert a b --dtype=f8", "--dtype: expected f32, f16 or bf16"},
+      {"verify --json " + plain_,
+       "--json: expected only with inspect, found with verify"},
   };
   for (const auto& [arguments, problem] : cases) {
     const Outcome outcome = Run(arguments);

@@ -3,14 +3,19 @@
 #include <atomic>
 #include <cstdlib>
 #include <future>
+#include <map>
 #include <memory>
 #include <new>
+#include <string>
+#include <vector>
 
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
+#include "model/safetensors.h"
 #include "tests/server/running_server.h"
+#include "tests/tiny_model.h"
 
 namespace {
 // Allocations of exactly this size fail, on all threads; 0: none.
@@ -84,6 +89,35 @@ TEST(WorkerFaultTest, AHandlerOutOfMemoryFailsTheCallAndLives) {
   EXPECT_EQ(failed.error_code(), grpc::StatusCode::INTERNAL);
   EXPECT_THAT(failed.error_message(), ::testing::HasSubstr("bad_alloc"));
   EXPECT_TRUE(ask().ok());
+}
+
+// Finite weights, whose products are not.
+TEST(WorkerFaultTest, AModelThatComputesInfinityFailsItsCalls) {
+  const std::string folder = ::testing::TempDir() + "huge";
+  ASSERT_EQ(WriteTinyModel(folder), absl::OkStatus());
+  {
+    const auto file = Safetensors::Open(folder + "/model.safetensors");
+    ASSERT_TRUE(file.ok()) << file.status();
+    std::map<std::string, Tensor> tensors = (*file)->tensors();
+    Tensor& weight = tensors.at("classifier.weight");
+    const std::vector<float> huge(weight.size(), 3e38f);
+    weight.bytes = {reinterpret_cast<const uint8_t*>(huge.data()),
+                    huge.size() * sizeof(float)};
+    ASSERT_EQ(WriteSafetensors(folder + "/model.safetensors", tensors, {}),
+              absl::OkStatus());
+  }
+  RunningServer running([&](Options& options) {
+    options.models.push_back({.name = "huge", .folder = folder});
+  });
+  grpc::ClientContext context;
+  v1::ClassifyRequest request = MakeClassify({"text"});
+  request.set_model("huge");
+  v1::ClassifyResponse response;
+  const grpc::Status failed =
+      running.inference->Classify(&context, request, &response);
+  EXPECT_EQ(failed.error_code(), grpc::StatusCode::INTERNAL);
+  EXPECT_THAT(failed.error_message(),
+              ::testing::HasSubstr("the model's scores are no finite numbers"));
 }
 
 HealthCheckResponse::ServingStatus Health(RunningServer& running) {
