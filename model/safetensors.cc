@@ -183,6 +183,46 @@ int64_t FirstNonFinite(const std::vector<float>& floats) {
   return -1;
 }
 
+// Of the bytes after the first eight, which say how many they are.
+absl::StatusOr<size_t> HeaderBytes(const uint8_t* length, size_t file_bytes) {
+  uint64_t header_bytes = 0;  // little-endian, as every machine we run on
+  std::memcpy(&header_bytes, length, kLengthBytes);
+  const uint64_t rest_bytes = file_bytes - kLengthBytes;
+  if (header_bytes > kMaxHeaderBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected a header of at most ", kMaxHeaderBytes,
+                     " bytes, found a length of ", header_bytes));
+  }
+  if (header_bytes > rest_bytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("truncated: the header has ", header_bytes,
+                     " bytes, the file ", rest_bytes, " after its length"));
+  }
+  return header_bytes;
+}
+
+// The tensors, which take up all of the `data_bytes` after the header.
+absl::StatusOr<std::vector<HeaderEntry>> ParseHeader(
+    absl::string_view header, size_t data_bytes,
+    std::map<std::string, std::string>& metadata) {
+  absl::StatusOr<nlohmann::json> json = ParseJsonObject(header, "header");
+  if (!json.ok()) return json.status();
+  std::vector<HeaderEntry> entries;
+  for (const auto& [name, value] : json->items()) {
+    if (name == kMetadataKey) {
+      absl::Status parsed = ParseMetadata(value, metadata);
+      if (!parsed.ok()) return parsed;
+      continue;
+    }
+    absl::StatusOr<HeaderEntry> entry = ParseEntry(name, value);
+    if (!entry.ok()) return entry.status();
+    entries.push_back(*std::move(entry));
+  }
+  absl::Status layout = CheckLayout(entries, data_bytes);
+  if (!layout.ok()) return layout;
+  return entries;
+}
+
 absl::Span<const uint8_t> AsBytes(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
@@ -212,79 +252,39 @@ absl::StatusOr<std::unique_ptr<Safetensors>> Safetensors::Open(
                      " bytes, no room for the header's length"));
   }
 
+  uint8_t length[kLengthBytes];
+  absl::Status status = source->Read(absl::MakeSpan(length));
+  if (!status.ok()) return status;
+  const absl::StatusOr<size_t> header_bytes = HeaderBytes(length, file_bytes);
+  if (!header_bytes.ok()) return Prefixed(path, header_bytes.status());
+  std::vector<uint8_t> header(*header_bytes);
+  status = source->Read(absl::MakeSpan(header));
+  if (!status.ok()) return status;
+
+  // What the header tells is as long as the rest of the file, which is not read
+  // before.
   std::unique_ptr<Safetensors> file(new Safetensors());
   file->path_ = path;
   file->file_bytes_ = file_bytes;
-  file->bytes_.reset(new (std::nothrow) uint8_t[file_bytes]);
-  if (file->bytes_ == nullptr) {
+  const size_t data_bytes = file_bytes - kLengthBytes - *header_bytes;
+  absl::StatusOr<std::vector<HeaderEntry>> entries =
+      ParseHeader({reinterpret_cast<const char*>(header.data()), header.size()},
+                  data_bytes, file->metadata_);
+  if (!entries.ok()) return Prefixed(path, entries.status());
+  file->data_.reset(new (std::nothrow) uint8_t[data_bytes]);
+  if (file->data_ == nullptr) {
     return absl::ResourceExhaustedError(
         absl::StrCat(path, ": no memory for its ", file_bytes, " bytes"));
   }
-  const absl::Span<uint8_t> bytes(file->bytes_.get(), file_bytes);
-  absl::Status status = source->Read(bytes.first(kLengthBytes));
+  status = source->Read({file->data_.get(), data_bytes});
   if (!status.ok()) return status;
-  const absl::StatusOr<size_t> header_bytes = file->HeaderBytes();
-  if (!header_bytes.ok()) return Prefixed(path, header_bytes.status());
-  // Nothing of the rest is read, nor its memory touched, before the header has
-  // told what it is.
-  const size_t data = kLengthBytes + *header_bytes;
-  status = source->Read(bytes.subspan(kLengthBytes, *header_bytes));
-  if (!status.ok()) return status;
-  if (absl::Status parsed = file->Parse(*header_bytes); !parsed.ok()) {
-    return Prefixed(path, parsed);
-  }
-  status = source->Read(bytes.subspan(data));
-  if (!status.ok()) return status;
-  return file;
-}
-
-absl::StatusOr<size_t> Safetensors::HeaderBytes() const {
-  uint64_t header_bytes = 0;  // little-endian, as every machine we run on
-  std::memcpy(&header_bytes, bytes_.get(), kLengthBytes);
-  const uint64_t rest_bytes = file_bytes_ - kLengthBytes;
-  if (header_bytes > kMaxHeaderBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("expected a header of at most ", kMaxHeaderBytes,
-                     " bytes, found a length of ", header_bytes));
-  }
-  if (header_bytes > rest_bytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("truncated: the header has ", header_bytes,
-                     " bytes, the file ", rest_bytes, " after its length"));
-  }
-  return header_bytes;
-}
-
-absl::Status Safetensors::Parse(size_t header_bytes) {
-  const char* header =
-      reinterpret_cast<const char*>(bytes_.get()) + kLengthBytes;
-  absl::StatusOr<nlohmann::json> json =
-      ParseJsonObject(absl::string_view(header, header_bytes), "header");
-  if (!json.ok()) return json.status();
-
-  std::vector<HeaderEntry> entries;
-  for (const auto& [name, value] : json->items()) {
-    if (name == kMetadataKey) {
-      absl::Status parsed = ParseMetadata(value, metadata_);
-      if (!parsed.ok()) return parsed;
-      continue;
-    }
-    absl::StatusOr<HeaderEntry> entry = ParseEntry(name, value);
-    if (!entry.ok()) return entry.status();
-    entries.push_back(*std::move(entry));
-  }
-  absl::Status layout =
-      CheckLayout(entries, file_bytes_ - kLengthBytes - header_bytes);
-  if (!layout.ok()) return layout;
-
-  const uint8_t* data = bytes_.get() + kLengthBytes + header_bytes;
-  for (HeaderEntry& entry : entries) {
-    Tensor& tensor = tensors_[entry.name];
+  for (HeaderEntry& entry : *entries) {
+    Tensor& tensor = file->tensors_[entry.name];
     tensor.dtype = entry.dtype;
     tensor.shape = std::move(entry.shape);
-    tensor.bytes = {data + entry.begin, entry.end - entry.begin};
+    tensor.bytes = {file->data_.get() + entry.begin, entry.end - entry.begin};
   }
-  return absl::OkStatus();
+  return file;
 }
 
 bool Safetensors::Has(absl::string_view name) const {

@@ -76,15 +76,12 @@ class Safetensors {
 
  private:
   Safetensors() = default;
-  // Of the bytes read so far: the header's length; then the header itself.
-  absl::StatusOr<size_t> HeaderBytes() const;
-  absl::Status Parse(size_t header_bytes);
   absl::StatusOr<const Tensor*> Find(absl::string_view name,
                                      absl::Span<const int64_t> shape) const;
 
   std::string path_;
   int64_t file_bytes_ = 0;
-  std::unique_ptr<uint8_t[]> bytes_;
+  std::unique_ptr<uint8_t[]> data_;  // of all tensors
   std::map<std::string, Tensor> tensors_;
   std::map<std::string, std::string> metadata_;
 };

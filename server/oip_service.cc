@@ -84,19 +84,21 @@ class OipService::Stream final
     const auto call = std::make_shared<OipCall>(service_.environment_);
     Entry& entry = entries_.emplace_back();
     entry.call = call;
+    grpc::ByteBuffer bytes;
+    bytes.Swap(&read_);  // into which the next is read as soon as there is room
     lock.unlock();
     SetCaller(context_, *call);
-    absl::Status ready = call->CheckRoom(read_.Length());
+    absl::Status ready = call->CheckRoom(bytes.Length());
     if (ready.ok()) {
       ready = NoThrow("the message could not be read", [&] {
-        return ParseMessage(read_, call->request_message());
+        return ParseMessage(bytes, call->request_message());
       });
     }
-    read_.Clear();
-    const size_t bytes = call->request_message().SpaceUsedLong();
+    bytes.Clear();
+    const size_t held = call->request_message().SpaceUsedLong();
     lock.lock();
-    entry.bytes = bytes;
-    held_bytes_ += bytes;
+    entry.bytes = held;
+    held_bytes_ += held;
     lock.unlock();
     call->Start(ready, DeadlineOf(context_, service_.environment_.clock),
                 [this, &entry](const absl::Status& status) {
