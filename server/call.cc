@@ -78,8 +78,7 @@ void Call::Start(const absl::Status& ready, absl::Time deadline, Done done) {
     request_->deadline = std::min(request_->deadline, deadline);
     request_->message_bytes =
         static_cast<int64_t>(request_message().ByteSizeLong());
-    request_->memory_bytes =
-        static_cast<int64_t>(request_message().SpaceUsedLong());
+    request_->memory_bytes = static_cast<int64_t>(RequestMemory());
     request_->done = [this](const absl::Status& status) { End(status); };
     status = environment_.scheduler.Push(request_);
     if (status.ok()) return;  // `this` is the workers' now

@@ -59,6 +59,9 @@ class Call {
   // Complete when `done` has been told OK.
   virtual google::protobuf::Message& response_message() = 0;
 
+  // What the request message takes in memory.
+  virtual size_t RequestMemory() { return request_message().SpaceUsedLong(); }
+
   // Says who calls, before Start(): the value of the metadata tenant_key().
   absl::string_view tenant_key() const { return environment_.tenant_key; }
   void set_tenant(absl::string_view tenant);

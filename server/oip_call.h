@@ -27,6 +27,7 @@ class OipCall final : public Call {
     return response_;
   }
 
+  size_t RequestMemory() override;
   absl::Status Encode(Request& request) override;
   void Reply(const Request& request) override;
   v1::Timings& timings() override { return timings_; }

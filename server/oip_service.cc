@@ -95,7 +95,7 @@ class OipService::Stream final
       });
     }
     bytes.Clear();
-    const size_t held = call->request_message().SpaceUsedLong();
+    const size_t held = call->RequestMemory();
     lock.lock();
     entry.bytes = held;
     held_bytes_ += held;
