@@ -49,6 +49,15 @@ class FairQueueTest : public ::testing::Test {
   FairQueue queue_{{.turn_tokens = 10, .max_overtaking = absl::Seconds(1)}};
 };
 
+// Of a million empty fields, two bytes each on the wire.
+TEST_F(FairQueueTest, AMessageIsAsLargeAsItIsInMemory) {
+  Request request;
+  request.message_bytes = 2 << 20;
+  const int64_t by_wire = FairQueue::SizeOf(request).bytes;
+  request.memory_bytes = 40 << 20;
+  EXPECT_EQ(FairQueue::SizeOf(request).bytes - by_wire, 38 << 20);
+}
+
 TEST_F(FairQueueTest, TenantsTakeTurns) {
   for (int i = 0; i < 3; ++i) Add("flood", {10});
   Add("quiet", {10});
