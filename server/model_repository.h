@@ -9,8 +9,8 @@
 //   refused    it cannot be loaded, or fails its self-check: what was served
 //              stays, and the version is tried again when its files change
 //   labelled   a label moves to a version once that is served
-//   kept       what a name serves stays though its folders have gone, as long as
-//              other versions stand in the name's folder, none of them served
+//   kept       what a name serves stays though its folders have gone, as long
+//              as others stand in the name's folder and none of them is served
 //
 // Thread-safe.
 
