@@ -16,14 +16,15 @@ import tree_check
 
 # Which folders of ours a folder may include, besides itself.
 FLOORS = {
+    "files": set(),
     "flags": set(),
     "proto": set(),
-    "tokenizer": set(),
+    "tokenizer": {"files"},
     "kernels": set(),
-    "model": {"flags", "kernels"},
+    "model": {"files", "flags", "kernels"},
     "server": {"flags", "proto", "tokenizer", "model"},
     "client": {"proto"},
-    "train": {"flags", "tokenizer", "model", "kernels"},
+    "train": {"files", "flags", "tokenizer", "model", "kernels"},
     # What measures and what tests may look at everything.
     "bench": {"proto", "tokenizer", "kernels", "model", "server", "client"},
     "tests": {"flags", "proto", "tokenizer", "kernels", "model", "server", "client", "train"},
