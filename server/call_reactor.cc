@@ -39,13 +39,7 @@ class Reactor final : public grpc::ServerUnaryReactor {
   // Runs on a thread of gRPC; the call may have ended when this returns.
   void Start(const grpc::ByteBuffer& bytes) {
     SetCaller(*context_, *call_);
-    absl::Status ready = call_->CheckRoom(bytes.Length());
-    if (ready.ok()) {
-      ready = NoThrow("the message could not be read", [&] {
-        return ParseMessage(bytes, call_->request_message());
-      });
-    }
-    call_->Start(ready, DeadlineOf(*context_, clock_),
+    call_->Start(ReadMessage(bytes, *call_), DeadlineOf(*context_, clock_),
                  [this](const absl::Status& status) { End(status); });
   }
 
@@ -92,6 +86,13 @@ grpc::ServerUnaryReactor* StartCall(std::unique_ptr<Call> call,
   auto* reactor = new Reactor(std::move(call), clock, context, response);
   reactor->Start(*request);
   return reactor;
+}
+
+absl::Status ReadMessage(const grpc::ByteBuffer& bytes, Call& call) {
+  absl::Status room = call.CheckRoom(bytes.Length());
+  if (!room.ok()) return room;
+  return NoThrow("the message could not be read",
+                 [&] { return ParseMessage(bytes, call.request_message()); });
 }
 
 void SetCaller(const grpc::CallbackServerContext& context, Call& call) {

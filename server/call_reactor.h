@@ -29,6 +29,9 @@ grpc::ServerUnaryReactor* StartCall(std::unique_ptr<Call> call,
 
 // Reads from the metadata who calls and in which trace; before Call::Start.
 void SetCaller(const grpc::CallbackServerContext& context, Call& call);
+// Reads a message into the call, if the queue has room for it: what to Start it
+// with. After SetCaller, since tenants have rooms of their own.
+absl::Status ReadMessage(const grpc::ByteBuffer& bytes, Call& call);
 
 // gRPC's deadline on our clock.
 absl::Time DeadlineOf(const grpc::CallbackServerContext& context,

@@ -88,12 +88,7 @@ class OipService::Stream final
     bytes.Swap(&read_);  // into which the next is read as soon as there is room
     lock.unlock();
     SetCaller(context_, *call);
-    absl::Status ready = call->CheckRoom(bytes.Length());
-    if (ready.ok()) {
-      ready = NoThrow("the message could not be read", [&] {
-        return ParseMessage(bytes, call->request_message());
-      });
-    }
+    const absl::Status ready = ReadMessage(bytes, *call);
     bytes.Clear();
     const size_t held = call->RequestMemory();
     lock.lock();
